@@ -1,0 +1,135 @@
+//! What group and transaction coordinators have in common: each is a function of the log of one partition, `__consumer_offsets`
+//! or `__transaction_state`, and decides without I/O.
+//!
+//! ```text
+//!            request, time                      batches                     committed
+//!   client ----------------> Coordinator ----------------------> log -------------------> replies to clients
+//!                                 ^                               |
+//!                                 +------ replay, at a start -----+
+//! ```
+//!
+//! Contract between a coordinator and its host (the task on the shard that owns the partition):
+//! - A decision changes the coordinator at once; the host appends its batches in order before it takes the next step, and lets
+//!   replies go only when all that was appended until then is committed: nobody is told what a crash could undo.
+//! - When a batch can't be appended or committed, the host drops the coordinator, answers all that wait with
+//!   NOT_COORDINATOR, and replays a new one from the log: there is no other way back.
+//! - Replaying the log, or a prefix that was compacted, gives the state of the coordinator that wrote it, but for what was
+//!   never in the log: who waits, and how long a member has been silent.
+
+use tautline_core::ids::{ProducerEpoch, ProducerId};
+
+use crate::metadata::MetadataImage;
+
+/// A request that waits for its answer, by a number that its host gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// What enters a decision besides the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Now<'a> {
+    /// Wall clock, milliseconds since the epoch.
+    pub ms: i64,
+    /// The topics there are.
+    pub image: &'a MetadataImage,
+}
+
+/// A record of the coordinator's partition, in Kafka's format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoordinatorRecord {
+    /// What it is about; compaction keeps the last record of each key.
+    pub key: Vec<u8>,
+    /// None deletes the key.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Who writes in a transaction (KIP-98).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TransactionalProducer {
+    /// Its id.
+    pub id: ProducerId,
+    /// Its epoch.
+    pub epoch: ProducerEpoch,
+}
+
+/// Records that are appended as one batch: all of them or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoordinatorBatch {
+    /// Set where the batch is part of a transaction (TxnOffsetCommit).
+    pub producer: Option<TransactionalProducer>,
+    /// The records, at least one.
+    pub records: Vec<CoordinatorRecord>,
+}
+
+/// What a step has decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision<Response, Effect> {
+    /// What is appended, in order.
+    pub batches: Vec<CoordinatorBatch>,
+    /// Answers that go out when everything appended so far is committed.
+    pub replies: Vec<(Token, Response)>,
+    /// Answers that tell nothing of the state a crash could undo, and so go out at once.
+    pub prompt: Vec<(Token, Response)>,
+    /// What is to be done elsewhere when everything appended so far is committed; lost when the coordinator is dropped, and
+    /// asked for again by the one that is replayed in its place.
+    pub effects: Vec<Effect>,
+}
+
+impl<Response, Effect> Default for Decision<Response, Effect> {
+    fn default() -> Self {
+        Decision {
+            batches: Vec::new(),
+            replies: Vec::new(),
+            prompt: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+}
+
+/// A coordinator of one partition. See the module for the contract.
+pub trait Coordinator {
+    /// What it is asked.
+    type Request;
+    /// What it answers; each token gets one answer, in this step or in a later one.
+    type Response;
+    /// What it has others do; [`std::convert::Infallible`] for nothing.
+    type Effect;
+
+    /// Takes a request.
+    fn step(
+        &mut self,
+        now: Now<'_>,
+        token: Token,
+        request: Self::Request,
+        decided: &mut Decision<Self::Response, Self::Effect>,
+    );
+
+    /// Does what time has made due.
+    fn tick(&mut self, now: Now<'_>, decided: &mut Decision<Self::Response, Self::Effect>);
+
+    /// When [`Coordinator::tick`] is to be called next, milliseconds since the epoch.
+    fn deadline_ms(&self) -> Option<i64>;
+
+    /// The metadata has changed.
+    fn image_changed(&mut self, now: Now<'_>, decided: &mut Decision<Self::Response, Self::Effect>);
+
+    /// The client that waits for this answer is gone; an answer may still be given, and is thrown away.
+    fn abandoned(&mut self, token: Token);
+
+    /// A record of the log, as it was committed. A key or a value that is unknown or malformed is skipped and described.
+    ///
+    /// # Errors
+    /// What is wrong with the record, for one line of the log.
+    fn replay(
+        &mut self,
+        producer: Option<TransactionalProducer>,
+        key: &[u8],
+        value: Option<&[u8]>,
+        timestamp_ms: i64,
+    ) -> Result<(), String>;
+
+    /// The end of a producer's transaction in this partition, replayed or just appended.
+    fn transaction_ended(&mut self, now_ms: i64, producer: TransactionalProducer, committed: bool);
+
+    /// The whole log was replayed: time begins for those who have to be heard of.
+    fn replayed(&mut self, now: Now<'_>, decided: &mut Decision<Self::Response, Self::Effect>);
+}
