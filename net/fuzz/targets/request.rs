@@ -1,0 +1,8 @@
+//! See `entry::request`.
+#![no_main]
+
+#[allow(dead_code)] // each target runs one entry
+#[path = "../entry.rs"]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| entry::request(data));

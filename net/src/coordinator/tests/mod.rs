@@ -1,0 +1,244 @@
+//! Hosts on a shard with a real log, under a coordinator that adds numbers up.
+
+mod adder;
+mod life;
+
+use std::sync::Arc;
+
+use tautline_core::batch::EndTransactionMarker;
+use tautline_core::error::ErrorCode;
+use tautline_core::ids::{Offset, ProducerEpoch, ProducerId};
+use tautline_core::task::yield_now;
+use tautline_replica::coordinator::TransactionalProducer;
+use tautline_store::{Fault, FaultPlan, TransactionVersion};
+
+use self::adder::{Answered, Asked};
+use self::life::Disk;
+
+const PRODUCER: TransactionalProducer = TransactionalProducer {
+    id: ProducerId(7),
+    epoch: ProducerEpoch(1),
+};
+
+#[test]
+fn answers_wait_for_the_log_and_come_in_order() {
+    let disk = Disk::new();
+    disk.live(|life| async move {
+        life.serving().await;
+        let tokens: Vec<_> = (1..=100).map(|n| life.ask(Asked::Add("a", n))).collect();
+        let mut sum = 0;
+        for (n, token) in (1..=100).zip(tokens) {
+            sum += n;
+            let (answer, end, committed) = life.answer(token).await;
+            assert_eq!(answer, Ok(Answered::Total(sum)));
+            assert!(
+                committed > Offset(n - 1),
+                "decided by record {n}, told at {committed} of {end}"
+            );
+        }
+        assert_eq!(life.log().high_watermark(), Offset(100));
+    });
+}
+
+/// A write may end while the coordinator's task has its turn taken away. Without a look at the log afterwards nothing wakes it, and
+/// this hangs.
+#[test]
+fn what_is_committed_while_others_have_their_turn_is_told() {
+    let disk = Disk::new();
+    disk.live(|life| async move {
+        life.serving().await;
+        for n in 1..=5 {
+            let token = life.ask(Asked::AddSlowly("a", 1));
+            assert_eq!(life.answer_when_busy(token).await.0, Ok(Answered::Total(n)));
+        }
+    });
+}
+
+#[test]
+fn a_replay_gives_what_was_answered() {
+    let disk = Disk::new();
+    disk.live(|life| async move {
+        life.serving().await;
+        for (key, n) in [("a", 5), ("b", 7), ("a", 1)] {
+            let token = life.ask(Asked::Add(key, n));
+            life.answer(token).await.0.unwrap();
+        }
+    });
+    disk.live(|life| async move {
+        life.serving().await;
+        for (key, total) in [("a", 6), ("b", 7), ("c", 0)] {
+            let token = life.ask(Asked::Get(key));
+            assert_eq!(life.answer(token).await.0, Ok(Answered::Total(total)));
+        }
+        assert_eq!(
+            life.effects(),
+            [("replayed", 2)],
+            "by the coordinator, when it was replayed"
+        );
+    });
+}
+
+#[test]
+fn a_host_that_loads_says_so() {
+    let disk = Disk::new();
+    disk.live(|life| async move {
+        let token = life.ask(Asked::Get("a"));
+        let (answer, ..) = life.answer(token).await;
+        assert_eq!(answer, Err(ErrorCode::CoordinatorLoadInProgress));
+        life.serving().await;
+    });
+}
+
+/// The order of the log is the order in which they were told, also in the next life.
+#[test]
+fn transactions_end_by_their_markers() {
+    let disk = Disk::new();
+    let marker = |committed| EndTransactionMarker {
+        committed,
+        coordinator_epoch: 1,
+    };
+    disk.live(move |life| async move {
+        life.serving().await;
+        for (n, committed) in [(5, true), (100, false), (7, true)] {
+            let token = life.ask(Asked::AddIn(PRODUCER, "a", n));
+            let ended = life
+                .host()
+                .end_transaction(PRODUCER, marker(committed), TransactionVersion::V1);
+            assert_eq!(ended.await, Ok(()));
+            assert!(life.answer(token).await.0.is_ok());
+        }
+        let token = life.ask(Asked::AddIn(PRODUCER, "a", 1000));
+        assert_eq!(
+            life.answer(token).await.0,
+            Ok(Answered::Total(12)),
+            "the last one is open"
+        );
+    });
+    disk.live(move |life| async move {
+        life.serving().await;
+        let token = life.ask(Asked::Get("a"));
+        assert_eq!(life.answer(token).await.0, Ok(Answered::Total(12)), "it still is");
+        let ended = life
+            .host()
+            .end_transaction(PRODUCER, marker(true), TransactionVersion::V1);
+        assert_eq!(ended.await, Ok(()));
+        let token = life.ask(Asked::Get("a"));
+        assert_eq!(life.answer(token).await.0, Ok(Answered::Total(1012)));
+        life.host().stop();
+        let ended = life
+            .host()
+            .end_transaction(PRODUCER, marker(true), TransactionVersion::V1);
+        assert_eq!(ended.await, Err(ErrorCode::NotCoordinator));
+    });
+}
+
+/// KIP-890: what comes after the end of its transaction begins no other, and the coordinator goes on.
+#[test]
+fn what_comes_after_the_end_of_its_transaction_is_refused() {
+    let disk = Disk::new();
+    disk.live(|life| async move {
+        life.serving().await;
+        for version in [TransactionVersion::V1, TransactionVersion::V2] {
+            let bumped = i16::from(version == TransactionVersion::V2);
+            let marker = EndTransactionMarker {
+                committed: true,
+                coordinator_epoch: 1,
+            };
+            let producer = TransactionalProducer {
+                id: ProducerId(8 + i64::from(bumped)),
+                ..PRODUCER
+            };
+            let next = TransactionalProducer {
+                epoch: ProducerEpoch(producer.epoch.0 + bumped),
+                ..producer
+            };
+            let add = Asked::AddIn(producer, "a", 1);
+            let claim = life.claim(producer, version);
+            let token = life.ask_claiming(add, claim);
+            life.answer(token).await.0.unwrap();
+            let late = life.claim(producer, version);
+            assert_eq!(life.host().end_transaction(next, marker, version).await, Ok(()));
+            let token = life.ask_claiming(add, late);
+            let refused = life.answer(token).await.0.unwrap_err();
+            if version == TransactionVersion::V1 {
+                assert_eq!(refused, ErrorCode::InvalidTxnState);
+            } else {
+                assert_eq!(refused, ErrorCode::InvalidProducerEpoch);
+                let zombie = life.host().end_transaction(producer, marker, version);
+                assert_eq!(zombie.await, Err(ErrorCode::InvalidProducerEpoch));
+            }
+            let claim = life.claim(next, version);
+            let token = life.ask_claiming(Asked::AddIn(next, "a", 1), claim);
+            life.answer(token).await.0.unwrap();
+        }
+        let token = life.ask(Asked::Get("a"));
+        assert_eq!(life.answer(token).await.0, Ok(Answered::Total(2)));
+    });
+}
+
+#[test]
+fn deadlines_are_kept() {
+    let disk = Disk::new();
+    disk.live(|life| async move {
+        life.serving().await;
+        let late = life.ask(Asked::Wait(40));
+        let early = life.ask(Asked::Wait(5));
+        assert_eq!(life.answer(early).await.0, Ok(Answered::Waited));
+        assert_eq!(life.answer(late).await.0, Ok(Answered::Waited));
+        let gone = life.ask(Asked::Wait(60_000));
+        life.host().abandon(gone);
+        while life.waiting() > 0 {
+            yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn a_failed_log_ends_the_coordinator_and_not_the_host() {
+    let mut disk = Disk::new();
+    let plan = Arc::new(FaultPlan::default());
+    disk.options.faults = Some(plan.clone());
+    disk.live(move |life| async move {
+        life.serving().await;
+        let token = life.ask(Asked::Add("a", 1));
+        life.answer(token).await.0.unwrap();
+        plan.fail_after(0, Fault::NoSpace);
+        let waits = life.ask(Asked::Wait(60_000));
+        // Until the files made before are full.
+        let mut total = 1;
+        loop {
+            let token = life.ask(Asked::Fill("a", 100 << 10));
+            match life.answer(token).await.0 {
+                Ok(Answered::Total(now)) => total = now,
+                other => {
+                    assert_eq!(other, Err(ErrorCode::NotCoordinator));
+                    break;
+                }
+            }
+        }
+        assert_eq!(life.answer(waits).await.0, Err(ErrorCode::NotCoordinator));
+        plan.heal();
+        life.serving().await;
+        let token = life.ask(Asked::Get("a"));
+        let Ok(Answered::Total(now)) = life.answer(token).await.0 else {
+            panic!("it serves");
+        };
+        assert_eq!(now, total, "what was answered is kept, what was not is not");
+        let token = life.ask(Asked::Add("a", 1));
+        assert_eq!(life.answer(token).await.0, Ok(Answered::Total(total + 1)));
+    });
+}
+
+#[test]
+fn a_stopped_host_refuses_those_who_wait_and_those_who_come() {
+    let disk = Disk::new();
+    disk.live(|life| async move {
+        life.serving().await;
+        let waits = life.ask(Asked::Wait(60_000));
+        yield_now().await;
+        life.host().stop();
+        assert_eq!(life.answer(waits).await.0, Err(ErrorCode::NotCoordinator));
+        let late = life.ask(Asked::Get("a"));
+        assert_eq!(life.answer(late).await.0, Err(ErrorCode::NotCoordinator));
+    });
+}

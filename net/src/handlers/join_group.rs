@@ -1,0 +1,99 @@
+//! JoinGroup (11), versions 0-9: a member takes part in a rebalance of a classic group, and waits for it. KIP-62, KIP-394 (member ids
+//! before joining), KIP-345 (static members), KIP-814 (assignments that stay).
+//!
+//! The answer comes when the others have joined too. Until then the request holds nothing but its place on the connection.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use tautline_core::error::ErrorCode;
+use tautline_replica::groups::GroupRequest;
+use tautline_replica::groups::request::JoinGroup;
+use tautline_replica::groups::response::Joined;
+use uuid::Uuid;
+
+use super::grouped::{told, wait_for};
+use crate::connection::{Call, Reply};
+use crate::wire::{JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember, WireError};
+
+/// First version that says how long a rebalance may take.
+const REBALANCE_TIMEOUT_VERSION: i16 = 1;
+/// First version whose clients can be told to come back with a member id (KIP-394).
+const MEMBER_ID_REQUIRED_VERSION: i16 = 4;
+/// First version whose leaders can be told that there is nothing to assign (KIP-814).
+const SKIP_ASSIGNMENT_VERSION: i16 = 9;
+
+/// Has the client join.
+pub async fn handle(mut call: Call) -> Result<Reply, WireError> {
+    let request = owned(&call)?;
+    let member_id = request.member_id.clone();
+    if request.group_id.is_empty() {
+        return Ok(answer(
+            &call,
+            &Joined::refused(ErrorCode::InvalidGroupId, member_id),
+        ));
+    }
+    let group = request.group_id.clone();
+    let Some(joined) = wait_for(&mut call, &group, GroupRequest::JoinGroup(request)).await else {
+        return Ok(Reply::Nothing);
+    };
+    let joined = match joined {
+        Ok(joined) => told!(JoinGroup, joined),
+        Err(error) => Joined::refused(error, member_id),
+    };
+    // A leader that has something to assign is told once in a generation.
+    let leads = joined.error == ErrorCode::None && joined.leader == joined.member_id;
+    call.broker
+        .metrics
+        .rebalances
+        .add(u64::from(leads && !joined.skip_assignment));
+    Ok(answer(&call, &joined))
+}
+
+fn owned(call: &Call) -> Result<JoinGroup, WireError> {
+    let request: JoinGroupRequest<'_> = call.decode()?;
+    let client_id = call.client_id();
+    let prefix = request.group_instance_id.as_deref().unwrap_or(&client_id);
+    let protocols = request
+        .protocols
+        .iter()
+        .map(|it| (it.name.to_string(), Bytes::copy_from_slice(&it.metadata)));
+    Ok(JoinGroup {
+        fresh_member_id: format!("{prefix}-{}", Uuid::new_v4()),
+        protocols: protocols.collect(),
+        group_id: request.group_id.into_owned(),
+        member_id: request.member_id.into_owned(),
+        group_instance_id: request.group_instance_id.map(Cow::into_owned),
+        client_host: call.client_host(),
+        client_id,
+        session_timeout_ms: request.session_timeout_ms,
+        rebalance_timeout_ms: if call.version < REBALANCE_TIMEOUT_VERSION {
+            request.session_timeout_ms
+        } else {
+            request.rebalance_timeout_ms
+        },
+        protocol_type: request.protocol_type.into_owned(),
+        requires_known_member_id: call.version >= MEMBER_ID_REQUIRED_VERSION,
+        supports_skipping_assignment: call.version >= SKIP_ASSIGNMENT_VERSION,
+        reason: request.reason.map(Cow::into_owned),
+    })
+}
+
+fn answer(call: &Call, joined: &Joined) -> Reply {
+    let members = joined.members.iter().map(|member| JoinGroupResponseMember {
+        member_id: (&*member.member_id).into(),
+        group_instance_id: member.group_instance_id.as_deref().map(Into::into),
+        metadata: (&*member.metadata).into(),
+    });
+    call.reply(&JoinGroupResponse {
+        error_code: joined.error.code(),
+        generation_id: joined.generation_id,
+        protocol_type: joined.protocol_type.as_deref().map(Into::into),
+        protocol_name: joined.protocol_name.as_deref().map(Into::into),
+        leader: (&*joined.leader).into(),
+        skip_assignment: joined.skip_assignment,
+        member_id: (&*joined.member_id).into(),
+        members: members.collect(),
+        ..Default::default()
+    })
+}

@@ -1,0 +1,173 @@
+//! The broker as a process.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::{Client, Log};
+
+/// Memory of a test's broker.
+const MEMORY: &str = "128MiB";
+
+/// A broker that takes longer to be ready fails the test.
+const READY_WAIT: Duration = Duration::from_secs(60);
+
+/// A running broker with a data directory of its own; both go when it is dropped.
+pub struct TestBroker {
+    process: Child,
+    address: SocketAddr,
+    log: Log,
+    directory: TempDir,
+    arguments: Vec<String>,
+}
+
+impl TestBroker {
+    /// Starts a broker with so many shards (as far as the machine has cores) and these arguments besides.
+    pub fn start(shards: usize, arguments: &[&str]) -> TestBroker {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
+        let log = Log::default();
+        let (process, address) = launch(directory.path(), shards, &arguments, &log);
+        TestBroker {
+            process,
+            address,
+            log,
+            directory,
+            arguments,
+        }
+    }
+
+    /// A connection of a client's.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it serves metrics and health.
+    pub fn admin(&self) -> SocketAddr {
+        let said = self.log.wait_for("http://");
+        let address = said.rsplit("http://").next().expect("it is there").trim();
+        address.parse().expect("an address")
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// What it was started with besides.
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
+    /// What it is started with from the next time on.
+    pub fn set_arguments(&mut self, arguments: Vec<String>) {
+        self.arguments = arguments;
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Its data directory.
+    pub fn data_dir(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Ends it with SIGKILL and starts it again with so many shards.
+    pub fn crash_and_restart(&mut self, shards: usize) -> Client {
+        self.crash_edit_and_restart(shards, |_| ())
+    }
+
+    /// Ends it with SIGKILL, has its data directory changed, and starts it again with so many shards.
+    pub fn crash_edit_and_restart(&mut self, shards: usize, edit: impl FnOnce(&Path)) -> Client {
+        self.process.kill().expect("SIGKILL");
+        self.process.wait().expect("the process ends");
+        edit(self.directory.path());
+        self.log = Log::default();
+        (self.process, self.address) = launch(self.directory.path(), shards, &self.arguments, &self.log);
+        self.connect()
+    }
+
+    /// Ends it with SIGTERM, which must succeed.
+    pub fn stop(mut self) {
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, Signal::TERM).expect("SIGTERM");
+        let status = self.process.wait().expect("the process ends");
+        assert!(status.success(), "the broker ended with {status}");
+    }
+}
+
+impl Drop for TestBroker {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Starts the process and waits for its `ready:` line.
+fn launch(directory: &Path, shards: usize, arguments: &[String], log: &Log) -> (Child, SocketAddr) {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_tautline"))
+        .args([
+            "start",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+            "--poll",
+            "park",
+        ])
+        .args(["--memory", MEMORY, "--cores", &cores(shards)])
+        .arg("--data-dir")
+        .arg(directory)
+        .args(arguments)
+        .env("RUST_LOG", "warn,tautline_net::server=info")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the broker's binary runs");
+    log.follow(process.stderr.take().expect("it is piped"));
+    let (say, said) = std::sync::mpsc::channel();
+    let output = process.stdout.take().expect("it is piped");
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            // The test waits for one of the lines only.
+            let _ = line
+                .strip_prefix("ready: ")
+                .map(|address| say.send(address.to_owned()));
+        }
+    });
+    let address = said.recv_timeout(READY_WAIT).unwrap_or_else(|_| {
+        // It would outlive the test.
+        let _ = process.kill();
+        panic!("the broker is not ready within {READY_WAIT:?}")
+    });
+    (process, address.parse().expect("the ready line has an address"))
+}
+
+/// As many of this process's cores as asked for, or all it has.
+fn cores(count: usize) -> String {
+    let allowed = rustix::thread::sched_getaffinity(None).expect("the process's cores");
+    let cores = (0..rustix::thread::CpuSet::MAX_CPU)
+        .filter(|&core| allowed.is_set(core))
+        .take(count);
+    let cores: Vec<String> = cores.map(|core| core.to_string()).collect();
+    if cores.len() < count {
+        println!(
+            "only {} core(s) here: the test runs with as many shards",
+            cores.len()
+        );
+    }
+    cores.join(",")
+}

@@ -1,0 +1,432 @@
+//! Clients that hold on to what they were given: half-open, idle, silent, deaf. What they cost is bounded, and nobody else
+//! notices. Memory is the process's resident memory, against `--memory` and a stated constant ([`Witness::check`]).
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use common::raw::{connect, framed, read_to_close, request};
+use common::{Metrics, TestBroker, Witness, create, produce_batch, resident_bytes, within};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use kafka_protocol::protocol::Encodable;
+use tautline_core::batch::BatchBuilder;
+
+/// Descriptors the test leaves for everything else.
+const DESCRIPTORS_BESIDE: usize = 500;
+/// What an idle connection may cost the broker's process.
+const IDLE_CONNECTION_BYTES_MAX: u64 = 6 << 10;
+
+/// Raises the limit of descriptors as far as it goes; the broker inherits it. Gives how many connections that allows.
+fn connections_allowed(wanted: usize) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).expect("the soft limit goes as far as the hard one");
+    let allowed = limit
+        .maximum
+        .map_or(wanted, |most| (most as usize).saturating_sub(DESCRIPTORS_BESIDE));
+    if allowed < wanted {
+        println!("the limit of descriptors allows {allowed} connections, not {wanted}");
+    }
+    wanted.min(allowed)
+}
+
+fn open(broker: &TestBroker) -> f64 {
+    Metrics::scrape(broker.admin(), "/metrics").sum("tautline_connections", "")
+}
+
+#[test]
+fn idle_connections_cost_little() {
+    let count = connections_allowed(10_000);
+    let broker = TestBroker::start(2, &[]);
+    let mut witness = Witness::new(&broker);
+    witness.check();
+    let before = resident_bytes(broker.pid());
+    let mut idle: Vec<TcpStream> = (0..count).map(|_| connect(broker.address())).collect();
+    within(Duration::from_secs(60), "all connections are accepted", || {
+        open(&broker) >= count as f64
+    });
+    let each = resident_bytes(broker.pid()).saturating_sub(before) / count as u64;
+    println!("{count} connections that never said anything: {each} bytes each");
+    assert!(each <= IDLE_CONNECTION_BYTES_MAX);
+    witness.check();
+    // And after a request: whatever that needed is given back.
+    let ask = framed(&request(18, 0, 1, b""));
+    for stream in &mut idle {
+        stream.write_all(&ask).unwrap();
+        let mut size = [0; 4];
+        stream.read_exact(&mut size).unwrap();
+        stream
+            .read_exact(&mut vec![0; u32::from_be_bytes(size) as usize])
+            .unwrap();
+    }
+    let each = resident_bytes(broker.pid()).saturating_sub(before) / count as u64;
+    println!("{count} idle connections: {each} bytes each");
+    assert!(each <= IDLE_CONNECTION_BYTES_MAX);
+    let slowest = (0..100).map(|_| witness.check()).max().unwrap();
+    println!("slowest of 100 appends beside them: {slowest:?}");
+    drop(idle);
+    within(Duration::from_secs(60), "all are closed", || open(&broker) < 10.0);
+    witness.check();
+    broker.stop();
+}
+
+#[test]
+fn a_long_poll_ends_when_its_client_is_gone_though_a_request_waits_behind_it() {
+    let broker = TestBroker::start(1, &[]);
+    let mut witness = Witness::new(&broker);
+    const A_WEEK_MS: i32 = 7 * 24 * 3_600_000;
+    let mut gone = connect(broker.address());
+    for _ in 0..10 {
+        gone.write_all(&fetch("witness", A_WEEK_MS)).unwrap();
+    }
+    gone.shutdown(Shutdown::Write).unwrap();
+    // All are answered, and the broker closes.
+    let answers = read_to_close(&mut gone);
+    assert!(answers.len() > 10 * size_of::<u32>());
+    witness.check();
+    broker.stop();
+}
+
+#[test]
+fn idle_connections_are_closed_after_their_time_and_waiting_ones_are_not() {
+    let broker = TestBroker::start(1, &["--set", "connections.max.idle.ms=1500"]);
+    let mut witness = Witness::new(&broker);
+    let mut waiting = connect(broker.address());
+    // A long poll of eight seconds is work, not idleness.
+    waiting.write_all(&fetch("witness", 8_000)).unwrap();
+    let mut idle = connect(broker.address());
+    let began = Instant::now();
+    assert_eq!(idle.read(&mut [0]).expect("closed in order"), 0);
+    assert!(
+        began.elapsed() >= Duration::from_millis(1400),
+        "closed after {:?}",
+        began.elapsed()
+    );
+    let mut size = [0; 4];
+    waiting.read_exact(&mut size).expect("the long poll is answered");
+    assert!(
+        began.elapsed() >= Duration::from_secs(7),
+        "answered after {:?}",
+        began.elapsed()
+    );
+    let swept = Metrics::scrape(broker.admin(), "/metrics")
+        .sum("tautline_connections_swept_total", "reason=\"idle\"");
+    assert!(swept >= 1.0);
+    // The witness was idle as well, and comes again.
+    witness = Witness::again(&broker, witness);
+    witness.check();
+    broker.stop();
+}
+
+#[test]
+fn half_open_connections_cost_little_and_are_closed() {
+    const COUNT: usize = 1_000;
+    let broker = TestBroker::start(2, &[]);
+    let mut witness = Witness::new(&broker);
+    witness.check();
+    let before = resident_bytes(broker.pid());
+    let mut half_open: Vec<TcpStream> = (0..COUNT)
+        .map(|n| {
+            let mut stream = connect(broker.address());
+            let claimed: i32 = if n % 2 == 0 { 4 << 20 } else { 100_000 };
+            stream
+                .write_all(&claimed.to_be_bytes()[..if n % 5 == 0 { 3 } else { 4 }])
+                .unwrap();
+            if n % 5 != 0 {
+                stream.write_all(&request(0, 9, 1, b"and no more")).unwrap();
+            }
+            stream
+        })
+        .collect();
+    within(Duration::from_secs(30), "all connections are accepted", || {
+        open(&broker) >= COUNT as f64
+    });
+    for _ in 0..20 {
+        witness.check();
+    }
+    let each = resident_bytes(broker.pid()).saturating_sub(before) / COUNT as u64;
+    println!("{COUNT} half-open connections: {each} bytes each");
+    assert!(each <= 3 * IDLE_CONNECTION_BYTES_MAX);
+    for stream in &mut half_open {
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        // Either an end or a reset.
+        assert!(!matches!(stream.read(&mut [0]), Ok(count) if count > 0));
+    }
+    let metrics = Metrics::scrape(broker.admin(), "/metrics");
+    assert_eq!(
+        metrics.sum("tautline_connections_swept_total", "reason=\"half_frame\""),
+        COUNT as f64
+    );
+    witness.check();
+    broker.stop();
+}
+
+#[test]
+fn claims_beyond_the_memory_are_refused_or_wait_their_turn() {
+    const COUNT: usize = 200;
+    let broker = TestBroker::start(2, &[]);
+    let mut witness = Witness::new(&broker);
+    // Each has sent enough to be trusted with all it claims, and sends no more: more than there is memory for.
+    let greedy: Vec<TcpStream> = (0..COUNT)
+        .map(|_| {
+            let mut stream = connect(broker.address());
+            stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+            stream.write_all(&(8i32 << 20).to_be_bytes()).unwrap();
+            // What the broker does not take yet the system keeps.
+            let _ = stream.write_all(&vec![0; 200 << 10]);
+            stream
+        })
+        .collect();
+    for _ in 0..50 {
+        witness.check();
+    }
+    let metrics = Metrics::scrape(broker.admin(), "/metrics");
+    let held = metrics.sum("tautline_memory_requests_bytes", "");
+    let limit = metrics.sum("tautline_memory_limit_bytes", "");
+    println!("{COUNT} greedy connections hold {held} of {limit} bytes");
+    assert!(held <= limit / 4.0);
+    drop(greedy);
+    within(Duration::from_secs(30), "what they held is given back", || {
+        Metrics::scrape(broker.admin(), "/metrics").sum("tautline_memory_requests_bytes", "") == 0.0
+    });
+    witness.check();
+    broker.stop();
+}
+
+#[test]
+fn clients_that_fetch_and_never_read_hold_one_answer() {
+    const CLIENTS: usize = 40;
+    const FETCHES: usize = 200;
+    let broker = TestBroker::start(2, &[]);
+    let mut witness = Witness::new(&broker);
+    let mut client = broker.connect();
+    create(&mut client, "deaf", 1, &[]);
+    let batch = {
+        let mut builder = BatchBuilder::new(1_000);
+        builder.push(1_000, None, Some(&vec![7; 500 << 10]), &[]);
+        builder.build()
+    };
+    for _ in 0..16 {
+        produce_batch(&mut client, "deaf", 0, batch.clone());
+    }
+    let fetches: Vec<u8> = fetch("deaf", 0).repeat(FETCHES);
+    let deaf: Vec<TcpStream> = (0..CLIENTS)
+        .map(|_| {
+            let mut stream = connect(broker.address());
+            stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+            stream.write_all(&fetches).expect("fetches are short");
+            stream
+        })
+        .collect();
+    for _ in 0..100 {
+        witness.check();
+    }
+    let metrics = Metrics::scrape(broker.admin(), "/metrics");
+    let in_flight = metrics.sum("tautline_requests_in_flight", "");
+    println!("{CLIENTS} deaf clients with {FETCHES} fetches each: {in_flight} requests in flight");
+    assert!(in_flight <= CLIENTS as f64, "one fetch of a connection at a time");
+    drop(deaf);
+    within(Duration::from_secs(30), "they are gone", || open(&broker) < 5.0);
+    witness.check();
+    broker.stop();
+}
+
+/// A frame with a fetch of all there is.
+fn fetch(topic: &str, wait_ms: i32) -> Vec<u8> {
+    let partition = FetchPartition::default()
+        .with_partition_max_bytes(8 << 20)
+        .with_fetch_offset(0);
+    let topic = FetchTopic::default()
+        .with_topic(common::topic_name(topic))
+        .with_partitions(vec![partition]);
+    let fetch = FetchRequest::default()
+        .with_replica_id((-1).into())
+        .with_max_bytes(8 << 20)
+        .with_min_bytes(1)
+        .with_max_wait_ms(wait_ms)
+        .with_topics(vec![topic]);
+    let mut body = bytes::BytesMut::new();
+    fetch.encode(&mut body, 11).expect("version 11 has all of that");
+    framed(&request(1, 11, 1, &body))
+}
+
+#[test]
+fn clients_that_fetch_old_data_and_never_read_leave_memory_for_others() {
+    const CLIENTS: usize = 100;
+    let broker = TestBroker::start(2, &[]);
+    let mut witness = Witness::new(&broker);
+    let mut client = broker.connect();
+    create(&mut client, "old", 2, &[]);
+    let batch = {
+        let mut builder = BatchBuilder::new(1_000);
+        builder.push(1_000, None, Some(&vec![7; 500 << 10]), &[]);
+        builder.build()
+    };
+    // More than the tail cache holds.
+    for n in 0..240 {
+        produce_batch(&mut client, "old", n % 2, batch.clone());
+    }
+    witness.check();
+    let ask = fetch("old", 0);
+    let deaf: Vec<TcpStream> = (0..CLIENTS)
+        .map(|_| {
+            let mut stream = connect(broker.address());
+            stream.write_all(&ask.repeat(1_000)).expect("fetches are short");
+            stream
+        })
+        .collect();
+    let slowest = (0..200).map(|_| witness.check()).max().unwrap();
+    println!("slowest of 200 appends beside {CLIENTS} deaf clients: {slowest:?}");
+    let metrics = Metrics::scrape(broker.admin(), "/metrics");
+    println!(
+        "{} of {} bytes used, {} cold reads, {} answers not read",
+        metrics.sum("tautline_memory_used_bytes", ""),
+        metrics.sum("tautline_memory_limit_bytes", ""),
+        metrics.sum("tautline_storage_cold_reads_total", ""),
+        metrics.sum("tautline_requests_in_flight", "")
+    );
+    // Those that pin an answer and read nothing of it are closed: soon while memory is short, else after half a minute.
+    within(Duration::from_secs(60), "no answer is left unread", || {
+        witness.check();
+        let metrics = Metrics::scrape(broker.admin(), "/metrics");
+        metrics.sum("tautline_requests_in_flight", "") == 0.0
+    });
+    drop(deaf);
+    within(Duration::from_secs(30), "they are gone", || open(&broker) < 5.0);
+    witness.check();
+    broker.stop();
+}
+
+#[test]
+fn a_fetch_of_very_many_partitions_costs_others_little() {
+    const CLIENTS: usize = 16;
+    let broker = TestBroker::start(2, &[]);
+    let mut witness = Witness::new(&broker);
+    witness.check();
+    let before = resident_bytes(broker.pid());
+    // Each names the same partition tens of thousands of times, and waits.
+    let partitions: Vec<FetchPartition> = (0..45_000)
+        .map(|_| {
+            FetchPartition::default()
+                .with_partition_max_bytes(1)
+                .with_fetch_offset(1_000_000)
+        })
+        .collect();
+    let topic = FetchTopic::default()
+        .with_topic(common::topic_name("witness"))
+        .with_partitions(partitions);
+    let fetch = FetchRequest::default()
+        .with_replica_id((-1).into())
+        .with_max_bytes(8 << 20)
+        .with_min_bytes(1)
+        .with_max_wait_ms(3_000)
+        .with_topics(vec![topic]);
+    let mut body = bytes::BytesMut::new();
+    fetch.encode(&mut body, 4).expect("version 4 has all of that");
+    let ask = framed(&request(1, 4, 1, &body));
+    println!("a request of {} bytes", ask.len());
+    let many: Vec<TcpStream> = (0..CLIENTS)
+        .map(|_| {
+            let mut stream = connect(broker.address());
+            stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+            let _ = stream.write_all(&ask);
+            stream
+        })
+        .collect();
+    let slowest = (0..100).map(|_| witness.check()).max().unwrap();
+    let grown = resident_bytes(broker.pid()).saturating_sub(before);
+    println!(
+        "slowest of 100 appends beside {CLIENTS} such clients: {slowest:?}; {grown} bytes more resident"
+    );
+    drop(many);
+    witness.check();
+    broker.stop();
+}
+
+#[test]
+fn clients_that_leave_are_not_waited_for() {
+    const CLIENTS: usize = 50;
+    let broker = TestBroker::start(2, &[]);
+    let mut witness = Witness::new(&broker);
+    // They would wait for 24 days.
+    let ask = fetch("witness", i32::MAX);
+    let waiting: Vec<TcpStream> = (0..CLIENTS)
+        .map(|_| {
+            let mut stream = connect(broker.address());
+            stream.write_all(&ask).unwrap();
+            stream
+        })
+        .collect();
+    let in_flight = || Metrics::scrape(broker.admin(), "/metrics").sum("tautline_requests_in_flight", "");
+    within(Duration::from_secs(20), "all wait", || {
+        in_flight() == CLIENTS as f64
+    });
+    drop(waiting);
+    within(Duration::from_secs(20), "their requests are given up", || {
+        in_flight() == 0.0 && open(&broker) <= 1.0
+    });
+    witness.check();
+    broker.stop();
+}
+
+#[test]
+fn clients_that_produce_and_never_read_are_held_back() {
+    const CLIENTS: usize = 20;
+    let broker = TestBroker::start(2, &[]);
+    let mut witness = Witness::new(&broker);
+    let mut client = broker.connect();
+    create(&mut client, "deaf", 4, &[]);
+    let ask = produce_frame("deaf").repeat(1_000);
+    let sent: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut stream = connect(broker.address());
+                    stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+                    // Until the broker takes no more, or enough is sent.
+                    let sent = (0..50).take_while(|_| stream.write_all(&ask).is_ok()).count();
+                    (stream, sent)
+                })
+            })
+            .collect();
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            witness.check();
+        }
+        threads.into_iter().map(|thread| thread.join().unwrap().1).sum()
+    });
+    println!(
+        "{CLIENTS} clients sent {} produce requests and read no answer",
+        sent * 1_000
+    );
+    within(Duration::from_secs(40), "nothing is left of them", || {
+        witness.check();
+        open(&broker) <= 2.0
+    });
+    broker.stop();
+}
+
+/// A frame with one small batch.
+fn produce_frame(topic: &str) -> Vec<u8> {
+    let mut batch = BatchBuilder::new(1_000);
+    batch.push(1_000, None, Some(b"value"), &[]);
+    let data = PartitionProduceData::default()
+        .with_index(0)
+        .with_records(Some(batch.build().into()));
+    let topic = TopicProduceData::default()
+        .with_name(common::topic_name(topic))
+        .with_partition_data(vec![data]);
+    let produce = ProduceRequest::default()
+        .with_acks(1)
+        .with_timeout_ms(1_000)
+        .with_topic_data(vec![topic]);
+    let mut body = bytes::BytesMut::new();
+    produce.encode(&mut body, 7).expect("version 7 has all of that");
+    framed(&request(0, 7, 1, &body))
+}
