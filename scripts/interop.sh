@@ -15,7 +15,7 @@ python_packages() {
   need python3 python3 && need pip3 python3-pip python3-venv || return 3
   local venv=$cache/interop-python
   if changed "$venv/installed" "$here/python/requirements.txt"; then
-    python3 -m venv "$venv" && "$venv/bin/pip" install -q -r "$here/python/requirements.txt" &&
+    python3 -m venv "$venv" && retried "$venv/bin/pip" install -q -r "$here/python/requirements.txt" &&
       installed "$venv/installed" "$here/python/requirements.txt" || return 1
   fi
 }
@@ -35,20 +35,21 @@ run_kafka-python() { python_client kafka_python; }
 run_java() {
   need javac default-jdk-headless && need mvn maven || return 3
   local build=$cache/interop-java
-  mvn -B -q -f "$here/java/pom.xml" -Dinterop.build="$build" compile dependency:copy-dependencies >"$cache/mvn.log" 2>&1 ||
+  retried mvn -B -q -f "$here/java/pom.xml" -Dinterop.build="$build" compile dependency:copy-dependencies >"$cache/mvn.log" 2>&1 ||
     { cat "$cache/mvn.log"; return 1; }
   bounded java -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel="${CLIENT_LOG:-off}" -cp "$build/classes:$build/dependency/*" dev.tautline.interop.Main
 }
 
 run_franz-go() {
   need go || return 3
-  go build -C "$here/go" -o "$cache/interop-go" . || return 1
+  retried go mod download -C "$here/go" && go build -C "$here/go" -o "$cache/interop-go" . || return 1
   bounded "$cache/interop-go"
 }
 
 run_rdkafka() {
   need cargo && need make make && need cc build-essential && need pkg-config pkg-config || return 3
-  CARGO_TARGET_DIR=$cache/interop-rdkafka cargo build -q --release --locked --manifest-path "$here/rdkafka/Cargo.toml" || return 1
+  retried cargo fetch -q --locked --manifest-path "$here/rdkafka/Cargo.toml" &&
+    CARGO_TARGET_DIR=$cache/interop-rdkafka cargo build -q --release --locked --manifest-path "$here/rdkafka/Cargo.toml" || return 1
   bounded "$cache/interop-rdkafka/release/tautline-interop-rdkafka"
 }
 
@@ -57,7 +58,7 @@ run_kafkajs() {
   local modules=$cache/interop-node
   if changed "$modules/installed" "$here/node/package-lock.json"; then
     mkdir -p "$modules" && cp "$here/node/package.json" "$here/node/package-lock.json" "$modules" &&
-      npm --prefix "$modules" ci --silent --ignore-scripts && installed "$modules/installed" "$here/node/package-lock.json" || return 1
+      retried npm --prefix "$modules" ci --silent --ignore-scripts && installed "$modules/installed" "$here/node/package-lock.json" || return 1
   fi
   NODE_PATH=$modules/node_modules bounded node "$here/node/main.js"
 }
@@ -66,7 +67,7 @@ run_kafkajs() {
 kafka_tools() {
   need javac default-jdk-headless && need mvn maven || return 3
   local build=$cache/interop-tools
-  mvn -B -q -f "$here/tools/pom.xml" -Dinterop.build="$build" compile dependency:copy-dependencies >"$cache/mvn-tools.log" 2>&1 ||
+  retried mvn -B -q -f "$here/tools/pom.xml" -Dinterop.build="$build" compile dependency:copy-dependencies >"$cache/mvn-tools.log" 2>&1 ||
     { cat "$cache/mvn-tools.log"; return 1; }
   bounded java -Xmx512m -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel="${CLIENT_LOG:-error}" -cp "$build/classes:$build/dependency/*" "$1"
 }

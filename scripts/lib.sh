@@ -4,6 +4,11 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${TAUTLINE_CACHE:-$HOME/.cache/tautline}
 mkdir -p "$cache"
 
+# retried COMMAND...: runs it, and again after a pause if it fails. For what comes from a registry, never for a test.
+retried() {
+  "$@" || { sleep 5 && "$@"; } || { sleep 30 && "$@"; }
+}
+
 # need TOOL [DEBIAN-PACKAGE...]: true if TOOL runs; as root it is installed first where Debian has it.
 need() {
   local tool=$1
@@ -11,7 +16,7 @@ need() {
   command -v "$tool" >/dev/null && return 0
   if [[ $# -gt 0 && $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     echo "installing $* for $tool"
-    { apt-get update -qq && apt-get install -y -qq "$@"; } >"$cache/apt.log" 2>&1 || cat "$cache/apt.log"
+    { retried apt-get update -qq && retried apt-get install -y -qq "$@"; } >"$cache/apt.log" 2>&1 || cat "$cache/apt.log"
     command -v "$tool" >/dev/null && return 0
   fi
   echo "MISSING TOOLCHAIN: $tool${1:+ (Debian: $*)}"
