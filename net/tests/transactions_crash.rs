@@ -66,3 +66,28 @@ fn an_open_transaction_survives() {
         broker.stop();
     }
 }
+
+/// Acknowledgements of a relaxed topic rest in memory, but a transaction that its coordinator has done with is on disk: nobody
+/// would end it again.
+#[test]
+fn a_completed_transaction_survives_a_power_cut_also_in_a_relaxed_topic() {
+    for committed in [true, false] {
+        let mut broker = TestBroker::start_with_fault(2, &[], Some("lose-unsynced"));
+        let mut client = broker.connect();
+        let relaxed = [("flush.messages", "1000000"), ("flush.ms", "600000")];
+        create(&mut client, "t", 2, &relaxed);
+        let mut producer = Producer::start(&broker, "x", Rules::Old);
+        for partition in 0..2 {
+            assert_eq!(producer.write("t", partition, "in"), ErrorCode::None);
+        }
+        assert_eq!(producer.end(committed), ErrorCode::None);
+        // This waits for the end of the last one.
+        assert_eq!(producer.init(60_000), ErrorCode::None);
+        let mut client = broker.crash_and_restart(2);
+        let expected: &[&str] = if committed { &["in"] } else { &[] };
+        for partition in 0..2 {
+            expect_committed(&mut client, "t", partition, expected);
+        }
+        broker.stop();
+    }
+}

@@ -189,8 +189,9 @@ impl Partition {
         self.produce_verified(batch, max_timestamp_ms, acks, Verification::NotNeeded)
     }
 
-    /// Writes the marker that ends a producer's transaction here, and completes when it is committed. `version` is that of the
-    /// transaction.
+    /// Writes the marker that ends a producer's transaction here, and completes when it is committed and durable, also where the
+    /// topic is relaxed: its coordinator forgets the transaction then, so nobody would write a marker that is lost again, and the
+    /// producer's next transaction would go on in this one. `version` is that of the transaction.
     ///
     /// # Errors
     /// INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED, NOT_ENOUGH_REPLICAS; otherwise what the log says.
@@ -210,7 +211,11 @@ impl Partition {
                 appended => break appended.map_err(|error| self.refusal(error))?,
             }
         };
-        self.commit(&appended).await
+        self.commit(&appended).await?;
+        if self.log.config().is_relaxed() {
+            self.log.flush().await.map_err(|error| error.error_code())?;
+        }
+        Ok(())
     }
 
     /// Appends the marker that ends a producer's transaction here. The log is asked when it is committed.

@@ -24,21 +24,28 @@ pub struct TestBroker {
     log: Log,
     directory: TempDir,
     arguments: Vec<String>,
+    fault: Option<&'static str>,
 }
 
 impl TestBroker {
     /// Starts a broker with so many shards (as far as the machine has cores) and these arguments besides.
     pub fn start(shards: usize, arguments: &[&str]) -> TestBroker {
+        TestBroker::start_with_fault(shards, arguments, None)
+    }
+
+    /// The same with a fault of the file layer, also when it is started again.
+    pub fn start_with_fault(shards: usize, arguments: &[&str], fault: Option<&'static str>) -> TestBroker {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let arguments: Vec<String> = arguments.iter().map(|&it| it.to_owned()).collect();
         let log = Log::default();
-        let (process, address) = launch(directory.path(), shards, &arguments, &log);
+        let (process, address) = launch(directory.path(), shards, &arguments, fault, &log);
         TestBroker {
             process,
             address,
             log,
             directory,
             arguments,
+            fault,
         }
     }
 
@@ -95,7 +102,8 @@ impl TestBroker {
         self.process.wait().expect("the process ends");
         edit(self.directory.path());
         self.log = Log::default();
-        (self.process, self.address) = launch(self.directory.path(), shards, &self.arguments, &self.log);
+        let directory = self.directory.path();
+        (self.process, self.address) = launch(directory, shards, &self.arguments, self.fault, &self.log);
         self.connect()
     }
 
@@ -117,7 +125,13 @@ impl Drop for TestBroker {
 }
 
 /// Starts the process and waits for its `ready:` line.
-fn launch(directory: &Path, shards: usize, arguments: &[String], log: &Log) -> (Child, SocketAddr) {
+fn launch(
+    directory: &Path,
+    shards: usize,
+    arguments: &[String],
+    fault: Option<&str>,
+    log: &Log,
+) -> (Child, SocketAddr) {
     let mut process = Command::new(env!("CARGO_BIN_EXE_tautline"))
         .args([
             "start",
@@ -133,6 +147,7 @@ fn launch(directory: &Path, shards: usize, arguments: &[String], log: &Log) -> (
         .arg(directory)
         .args(arguments)
         .env("RUST_LOG", "warn,tautline_net::server=info")
+        .envs(fault.map(|fault| ("TAUTLINE_FAULT", fault)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
