@@ -68,6 +68,8 @@ pub struct Controller {
     /// One change at a time: set while one is being made durable.
     busy: Cell<bool>,
     idle: Signal,
+    /// Set when the node shuts down: no further change.
+    ended: Cell<bool>,
     snapshot_end: Cell<Offset>,
 }
 
@@ -100,6 +102,7 @@ impl Controller {
             epoch: Cell::new(LeaderEpoch(0)),
             busy: Cell::new(false),
             idle: Signal::new(),
+            ended: Cell::new(false),
             snapshot_end: Cell::new(snapshot_end),
         })
     }
@@ -114,19 +117,17 @@ impl Controller {
         self.epoch.set(epoch);
     }
 
-    /// Decides, makes the decision durable, and has every shard adopt it.
+    /// Decides, makes the decision durable, and has every shard adopt it. Once begun it must run to its end: a record that is in
+    /// the log and not in the image would have the next decision contradict it ([`Broker::on_controller`] sees to that).
     ///
     /// # Errors
-    /// KAFKA_STORAGE_ERROR when the log takes no writes.
+    /// KAFKA_STORAGE_ERROR when the log takes no writes, NOT_CONTROLLER when the node shuts down.
     pub async fn change<T>(
         &self,
         broker: &Rc<Broker>,
         decide: impl FnOnce(&Decisions) -> Decision<T>,
     ) -> Result<Vec<Result<T, Refusal>>, Refusal> {
-        while self.busy.get() {
-            self.idle.wait().await;
-        }
-        let _turn = Turn::begin(self);
+        let _turn = self.turn().await?;
         let decision = decide(&self.decisions.borrow());
         if !decision.records.is_empty() {
             self.append(&decision.records).await?;
@@ -152,13 +153,32 @@ impl Controller {
     /// # Errors
     /// As for [`Controller::change`].
     pub async fn producer_ids(&self) -> Result<ProducerIdBlock, Refusal> {
-        while self.busy.get() {
-            self.idle.wait().await;
-        }
-        let _turn = Turn::begin(self);
+        let _turn = self.turn().await?;
         let (block, records) = self.decisions.borrow().allocate_producer_ids()?;
         self.append(&records).await?;
         Ok(block)
+    }
+
+    /// Waits until no other change is under way.
+    async fn turn(&self) -> Result<Turn<'_>, Refusal> {
+        while self.busy.get() {
+            self.idle.wait().await;
+        }
+        if self.ended.get() {
+            return Err(Refusal::new(
+                ErrorCode::NotController,
+                "the node is shutting down".to_owned(),
+            ));
+        }
+        Ok(Turn::begin(self))
+    }
+
+    /// Takes no further changes, and completes when the last is done.
+    pub async fn end(&self) {
+        self.ended.set(true);
+        while self.busy.get() {
+            self.idle.wait().await;
+        }
     }
 
     async fn append(&self, records: &[MetadataRecord]) -> Result<(), Refusal> {

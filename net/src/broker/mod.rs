@@ -27,6 +27,7 @@ use tautline_core::socket::Listener;
 use tautline_core::sync::Signal;
 use tautline_core::task::{Queue, Task, spawn};
 use tautline_core::time::monotonic_ns;
+use tautline_replica::Refusal;
 use tautline_replica::groups::GroupCoordinator;
 use tautline_replica::memory::CoordinatorMemory;
 use tautline_replica::metadata::{MetadataImage, TopicImage};
@@ -212,7 +213,8 @@ impl Broker {
     }
 
     /// Runs `work` on a shard and gives its result here. What it starts synchronously is started in the order of these
-    /// calls. If the result is no longer wanted the work still runs to its end.
+    /// calls. If the result is no longer wanted, work on another shard still runs to its end and work on this one stops where it
+    /// waits: [`Broker::to_the_end`] is for work that must not.
     pub fn on_shard<T, F, Fut>(self: &Rc<Self>, shard: ShardId, work: F) -> impl Future<Output = T> + 'static
     where
         T: Send + 'static,
@@ -243,6 +245,41 @@ impl Broker {
                 // Only a shutdown that ran out of time leaves a question open: nobody is answered any more.
                 Err(oneshot::Canceled) => std::future::pending().await,
             }
+        })
+    }
+}
+
+impl Broker {
+    /// Runs `work` in a task of its own and gives its result: whoever waits for it may go away, as a request does with its
+    /// connection, and it still runs to its end.
+    pub fn to_the_end<T: 'static>(
+        queue: Queue,
+        work: impl Future<Output = T> + 'static,
+    ) -> impl Future<Output = T> + 'static {
+        let (sender, receiver) = oneshot::channel();
+        spawn(queue, async move { drop(sender.send(work.await)) });
+        // Nothing but the end of the shard drops the task.
+        async move {
+            match receiver.await {
+                Ok(result) => result,
+                Err(oneshot::Canceled) => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Has the controller do something, to the end: what it decided may be on its way to the disk.
+    pub(super) fn on_controller<T, F, Fut>(
+        self: &Rc<Self>,
+        work: F,
+    ) -> impl Future<Output = Result<T, Refusal>> + 'static
+    where
+        T: Send + 'static,
+        F: FnOnce(Rc<Broker>, Rc<Controller>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, Refusal>> + 'static,
+    {
+        self.on_shard(CONTROLLER_SHARD, move |broker| {
+            let controller = broker.controller().expect("the controller's shard has it");
+            Broker::to_the_end(Queue::Coordination, work(broker, controller))
         })
     }
 }

@@ -6,7 +6,7 @@ use tautline_core::ids::ProducerId;
 use tautline_core::limits::PRODUCER_ID_BLOCK_SIZE;
 use tautline_replica::Refusal;
 
-use super::{Broker, CONTROLLER_SHARD};
+use super::Broker;
 
 /// Producer ids taken back that are kept for others; more are lost, which does no harm.
 const SPARE_MAX: usize = 64;
@@ -27,8 +27,7 @@ impl Broker {
                 return Ok(ProducerId(next));
             }
             let block = self
-                .on_shard(CONTROLLER_SHARD, |broker| async move {
-                    let controller = broker.controller().expect("the controller's shard has it");
+                .on_controller(|_, controller| async move {
                     controller.producer_ids().await.map(|block| block.first.0)
                 })
                 .await?;

@@ -12,7 +12,7 @@ use tautline_replica::controller::{
 };
 use uuid::Uuid;
 
-use super::{Broker, CONTROLLER_SHARD};
+use super::Broker;
 use crate::coordinator::InternalTopic;
 
 impl Broker {
@@ -124,8 +124,7 @@ impl Broker {
         validate_only: bool,
         decide: impl FnOnce(&Decisions, &Rc<Broker>) -> Decision<T> + Send + 'static,
     ) -> Result<Vec<Result<T, Refusal>>, Refusal> {
-        self.on_shard(CONTROLLER_SHARD, move |broker| async move {
-            let controller = broker.controller().expect("the controller's shard has it");
+        self.on_controller(move |broker, controller| async move {
             let decide = |decisions: &Decisions| {
                 let mut decision = decide(decisions, &broker);
                 if validate_only {

@@ -54,6 +54,9 @@ async fn drain(broker: Rc<Broker>) {
         while busy(&broker) {
             sleep(DRAIN_POLL).await;
         }
+        if let Some(controller) = broker.controller() {
+            controller.end().await;
+        }
     };
     if timeout(DRAIN, quiet).await.is_err() {
         tracing::warn!("requests still in flight after {DRAIN:?} are cut off");
