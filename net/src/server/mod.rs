@@ -85,7 +85,7 @@ pub fn start(options: &StartOptions) -> anyhow::Result<()> {
     });
     tracing::info!("metrics and health at http://{}", admin.address());
     let status = admin.serve(facts(options, &node)?)?;
-    let mut signals = Signals::new([SIGTERM, SIGINT]).context("signal handlers can't be set up")?;
+    let signals = signals()?;
     let (reports, inbox) = flume::unbounded();
     let listeners = Arc::new(Mutex::new(doors.listeners));
     let shared = Arc::new(ShardSeed {
@@ -106,32 +106,49 @@ pub fn start(options: &StartOptions) -> anyhow::Result<()> {
     drop(shared);
     let mut remotes = Vec::new();
     loop {
-        match inbox.recv() {
-            Ok(Report::Started(remote)) => {
+        let news = flume::Selector::new()
+            .recv(&inbox, |report| report.map_or(News::Ended, News::Report))
+            .recv(&signals, |signal| {
+                News::Signal(signal.expect("the thread that tells of signals never ends"))
+            })
+            .wait();
+        match news {
+            News::Report(Report::Started(remote)) => {
                 status.add_shard(remote.clone());
                 remotes.push(remote);
             }
-            Ok(Report::Ready(rows)) => {
+            News::Report(Report::Ready(rows)) => {
                 status.set(Phase::Ready);
                 table::print(&runtime, &advertised, &rows);
                 println!("ready: {address}");
                 std::io::stdout().flush().context("standard output")?;
                 break;
             }
-            Ok(Report::Failed(reason)) => return Err(anyhow!(reason)),
-            Err(_) => {
+            News::Report(Report::Failed(reason)) => return Err(anyhow!(reason)),
+            News::Ended => {
                 shards.join()?;
                 return Err(anyhow!("the shards ended before the node was ready"));
             }
+            News::Signal(signal) => {
+                // Recovery can take minutes. Nothing was promised to anybody yet, and the next start recovers anew.
+                tracing::info!("ended by signal {signal} before the node was ready");
+                return Ok(());
+            }
         }
     }
-    let signal = signals.forever().next();
+    let signal = signals
+        .recv()
+        .expect("the thread that tells of signals never ends");
     status.set(Phase::Stopping);
-    tracing::info!("stopping on signal {}", signal.unwrap_or_default());
+    tracing::info!("stopping on signal {signal}");
     // A second signal, or a shutdown that hangs, ends the process at once: what was acknowledged is on disk.
     std::thread::spawn(move || {
-        std::thread::sleep(SHUTDOWN_MAX);
-        tracing::error!("shutdown took longer than {SHUTDOWN_MAX:?}; the next start will recover");
+        match signals.recv_timeout(SHUTDOWN_MAX) {
+            Ok(signal) => tracing::error!("ended by a second signal {signal}; the next start will recover"),
+            Err(_) => {
+                tracing::error!("shutdown took longer than {SHUTDOWN_MAX:?}; the next start will recover")
+            }
+        }
         std::process::exit(1);
     });
     for remote in &remotes {
@@ -139,6 +156,27 @@ pub fn start(options: &StartOptions) -> anyhow::Result<()> {
     }
     shards.join()?;
     Ok(())
+}
+
+/// What the main thread waits for until the node is ready.
+enum News {
+    Report(Report),
+    /// No shard runs any more.
+    Ended,
+    Signal(i32),
+}
+
+/// Signals that shall end the node, from now on.
+fn signals() -> anyhow::Result<flume::Receiver<i32>> {
+    let mut signals = Signals::new([SIGTERM, SIGINT]).context("signal handlers can't be set up")?;
+    let (told, inbox) = flume::unbounded();
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            // Nobody listens once the node has ended.
+            let _ = told.send(signal);
+        }
+    });
+    Ok(inbox)
 }
 
 /// What metrics say of the node as a whole.
