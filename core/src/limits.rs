@@ -10,6 +10,10 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 /// Partitions one request may create, and one topic may have (Kafka's bound for a request). More is POLICY_VIOLATION.
 pub const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
 
+/// Batches one Produce request may carry: as many as fit Kafka's default `max.request.size`. A request with more closes the
+/// connection.
+pub const BATCHES_PER_REQUEST_MAX: usize = 20_000;
+
 /// Partitions of the whole cluster. More is POLICY_VIOLATION.
 pub const PARTITIONS_MAX: usize = 200_000;
 
@@ -33,6 +37,9 @@ pub const CONFIG_VALUE_BYTES_MAX: usize = 32_767;
 
 /// Groups that may have configurations of their own. More is POLICY_VIOLATION.
 pub const GROUPS_CONFIGURED_MAX: usize = 10_000;
+
+/// Length of the name of a group that is configured, in bytes. A longer one is INVALID_REQUEST.
+pub const GROUP_CONFIGURED_NAME_BYTES_MAX: usize = 1_024;
 
 /// Batches whose sequence numbers a partition remembers for each producer: Kafka's clients keep at most five in flight.
 pub const PRODUCER_BATCHES_REMEMBERED: usize = 5;

@@ -3,8 +3,9 @@
 //!
 //! If one partition of a transaction does not exist, none is added: the others are OPERATION_NOT_ATTEMPTED.
 
+use std::collections::HashSet;
+
 use futures_util::stream::{self, StreamExt};
-use rustc_hash::FxHashSet;
 use tautline_core::error::ErrorCode;
 use tautline_core::ids::{PartitionIndex, ProducerEpoch, ProducerId, TopicId};
 use tautline_replica::coordinator::TransactionalProducer;
@@ -111,7 +112,7 @@ async fn add<'a>(call: &Call, transaction: &AddPartitionsToTxnTransaction<'a>) -
     };
     match answer {
         Ok(missing) => {
-            let missing: FxHashSet<(&str, PartitionIndex)> =
+            let missing: HashSet<(&str, PartitionIndex)> =
                 missing.iter().map(|(name, index)| (&**name, *index)).collect();
             results(topics, |name, index| {
                 if missing.contains(&(name, index)) {

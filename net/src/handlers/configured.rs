@@ -44,6 +44,10 @@ pub(super) fn resource(broker: &Broker, kind: i8, name: &str) -> Result<ConfigRe
 pub(super) fn broker_here(broker: &Broker, name: &str) -> Result<BrokerId, Refusal> {
     let invalid = |message: String| Err(Refusal::new(ErrorCode::InvalidRequest, message));
     match name.parse().map(BrokerId) {
+        // One broker has one name: "01" and "+1" are none.
+        Ok(BrokerId(id)) if id.to_string() != name => {
+            invalid(format!("Broker id must be an integer, but it is: {name}"))
+        }
         Ok(id) if broker.node.has(id) => Ok(id),
         Ok(BrokerId(id)) => {
             let this = broker.node.broker_of(broker.shard()).id.0;

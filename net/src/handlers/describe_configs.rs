@@ -3,8 +3,11 @@
 //!
 //! A topic; a group, which need not exist; a broker by its id; or all brokers, by the empty name: then only what was set for all of them is told.
 
-use rustc_hash::FxHashSet;
+use std::collections::HashSet;
+
 use tautline_core::error::ErrorCode;
+use tautline_core::limits::GROUPS_CONFIGURED_MAX;
+use tautline_core::task::yield_if_needed;
 use tautline_replica::metadata::Configs;
 use tautline_replica::{Refusal, names};
 
@@ -21,16 +24,29 @@ use crate::wire::{
 /// Describes each resource.
 pub async fn handle(call: Call) -> Result<Reply, WireError> {
     let request: DescribeConfigsRequest<'_> = call.decode()?;
-    let mut seen = FxHashSet::default();
+    let mut seen = HashSet::new();
     // A resource asked for again is told once, so that no answer is larger than what there is to tell.
     let resources = request
         .resources
         .iter()
         .filter(|it| seen.insert((it.resource_type, it.resource_name.clone())));
-    let results = resources.map(|resource| answer(&request, resource, describe(&call.broker, resource)));
+    let mut results = Vec::new();
+    let mut groups = 0;
+    for resource in resources {
+        groups += usize::from(resource.resource_type == resource_type::GROUP);
+        let described = if groups > GROUPS_CONFIGURED_MAX {
+            // They need not exist.
+            let message = format!("More than {GROUPS_CONFIGURED_MAX} groups in one request.");
+            Err(Refusal::new(ErrorCode::InvalidRequest, message))
+        } else {
+            describe(&call.broker, resource)
+        };
+        results.push(answer(&request, resource, described));
+        yield_if_needed().await;
+    }
     Ok(call.reply(&DescribeConfigsResponse {
         throttle_time_ms: 0,
-        results: results.collect(),
+        results,
     }))
 }
 

@@ -1,8 +1,9 @@
 //! Requests about groups, taken to the coordinators of the groups and brought back.
 
+use std::collections::HashSet;
+
 use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
-use rustc_hash::FxHashSet;
 use tautline_core::error::ErrorCode;
 use tautline_core::ids::PartitionIndex;
 use tautline_replica::groups::{GroupCoordinator, GroupRequest, GroupResponse};
@@ -59,7 +60,7 @@ pub(super) async fn ask_all(
     let image = call.broker.image();
     let topic = image.topic(GroupCoordinator::TOPIC.name());
     let count = topic.map_or(1, |topic| topic.partition_count);
-    let mut seen = FxHashSet::default();
+    let mut seen = HashSet::new();
     let mut by_partition: Vec<(PartitionIndex, Vec<String>)> = Vec::new();
     for group in groups.filter(|group| seen.insert(group.clone())) {
         let partition = partition_of(&group, count);

@@ -1,8 +1,8 @@
 //! Metadata (3), versions 0-13: brokers, topics, leaders; creates topics that are asked for. KIP-4, KIP-516, KIP-1102.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
 use tautline_core::error::ErrorCode;
 use tautline_core::ids::TopicId;
 use tautline_replica::controller::NewTopic;
@@ -32,7 +32,7 @@ pub async fn handle(call: Call) -> Result<Reply, WireError> {
         OPERATIONS_NOT_ASKED
     };
     // A topic asked for twice is described once, so that no answer is larger than all there is to tell.
-    let mut told = FxHashSet::default();
+    let mut told = HashSet::new();
     let topics = if all {
         image
             .topics()

@@ -4,9 +4,9 @@
 //! A group or a partition that is asked for again is answered once, so that no answer is larger than what there is to tell.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use futures_util::stream::{self, StreamExt};
-use rustc_hash::FxHashSet;
 use tautline_core::error::ErrorCode;
 use tautline_core::ids::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 use tautline_replica::groups::GroupRequest;
@@ -39,7 +39,7 @@ pub async fn handle(call: Call) -> Result<Reply, WireError> {
         };
         return Ok(answer_one(&call, &fetch(&call, &group, stable).await, &group));
     }
-    let mut seen = FxHashSet::default();
+    let mut seen = HashSet::new();
     let groups = request.groups.iter();
     let groups = groups.filter(|group| seen.insert(&*group.group_id));
     let found: Vec<FetchedOffsets> = stream::iter(groups.map(|group| fetch(&call, group, stable)))
@@ -89,7 +89,7 @@ async fn fetch(call: &Call, group: &OffsetFetchRequestGroup<'_>, require_stable:
 /// The topics that are asked for by name, or by an id that there is; and answers for the others.
 fn sort(call: &Call, topics: &[OffsetFetchRequestTopic<'_>]) -> (Vec<TopicPartitions>, Vec<FetchedTopic>) {
     let (mut known, mut unknown) = (Vec::with_capacity(topics.len()), Vec::new());
-    let mut seen = FxHashSet::default();
+    let mut seen = HashSet::new();
     for topic in topics {
         let partitions = topic.partition_indexes.iter().copied();
         let partitions = partitions.filter(|index| seen.insert((topic.topic_id, &*topic.name, *index)));

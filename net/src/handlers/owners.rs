@@ -3,13 +3,13 @@
 //! One message goes to each shard concerned, whatever the number of partitions; the shards work at the same time, each on a
 //! bounded number of partitions at a time.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
-use rustc_hash::FxHashSet;
 use tautline_core::error::ErrorCode;
 use tautline_core::ids::{PartitionIndex, TopicId};
 use tautline_core::task::yield_if_needed;
@@ -52,7 +52,7 @@ where
     W: Fn(Rc<Partition>, Q) -> F + Clone + Send + 'static,
     F: Future<Output = Result<A, ErrorCode>> + 'static,
 {
-    let mut seen = FxHashSet::default();
+    let mut seen = HashSet::new();
     let mut by_shard: Vec<Vec<Sent<Q>>> = broker.shards().map(|_| Vec::new()).collect();
     let mut answers: Vec<Vec<Result<A, ErrorCode>>> = Vec::with_capacity(topics.len());
     for (row, Asked { topic, partitions }) in topics.into_iter().enumerate() {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use tautline_core::error::ErrorCode;
 use tautline_core::ids::{PartitionIndex, TopicId};
+use tautline_core::limits::BATCHES_PER_REQUEST_MAX;
 use tautline_core::stage::{Acknowledged, Stage};
 use tautline_core::time::{monotonic_ns, turn_ns};
 use tautline_replica::metadata::{TopicImage, is_internal};
@@ -53,6 +54,7 @@ pub fn handle(mut call: Call) -> impl Future<Output = Answer> + use<> {
 fn begin(call: &mut Call, scratch: &mut Scratch) -> Result<i16, WireError> {
     let mut stamps = call.stamps;
     let request: ProduceRequest<'_> = call.decode()?;
+    check_count(&request)?;
     let mut hops = false;
     for topic in request.topic_data.iter() {
         let id = TopicId(topic.topic_id);
@@ -82,6 +84,19 @@ fn begin(call: &mut Call, scratch: &mut Scratch) -> Result<i16, WireError> {
     stamps.lap(if hops { Stage::Hop } else { Stage::Append }, monotonic_ns());
     call.stamps = stamps;
     Ok(acks)
+}
+
+/// A batch that is missing takes a few bytes of the frame, and its answer a hundred times as much.
+fn check_count(request: &ProduceRequest<'_>) -> Result<(), WireError> {
+    let topics = request.topic_data.iter();
+    let count = topics.map(|topic| topic.partition_data.len().max(1)).sum();
+    match count {
+        0..=BATCHES_PER_REQUEST_MAX => Ok(()),
+        _ => Err(WireError::TooManyBatches {
+            count,
+            max: BATCHES_PER_REQUEST_MAX,
+        }),
+    }
 }
 
 /// A batch that may be appended.
@@ -118,7 +133,7 @@ fn judge<'r>(
         topic,
         index,
         bytes,
-        checked: check(bytes, &call.broker.topic_settings(topic))?,
+        checked: check(bytes, call.version, &call.broker.topic_settings(topic))?,
     })
 }
 

@@ -1,7 +1,8 @@
 //! UpdateFeatures (57), versions 0-2: changes the levels at which features run in the cluster. KIP-584, KIP-778 (downgrades, checking
 //! only), KIP-1022 (all or none).
 
-use rustc_hash::FxHashSet;
+use std::collections::HashSet;
+
 use tautline_core::error::ErrorCode;
 use tautline_replica::Refusal;
 use tautline_replica::controller::{FeatureChange, FeatureUpdate};
@@ -18,7 +19,7 @@ const UPGRADE_TYPE_VERSION: i16 = 1;
 /// Makes the changes, or says whether they could be made.
 pub async fn handle(call: Call) -> Result<Reply, WireError> {
     let request: UpdateFeaturesRequest<'_> = call.decode()?;
-    let mut seen = FxHashSet::default();
+    let mut seen = HashSet::new();
     let repeated = request
         .feature_updates
         .iter()

@@ -28,6 +28,14 @@ pub enum WireError {
         /// How many bytes the frame has left.
         remaining: usize,
     },
+    /// A string longer than Kafka's own clients and brokers can send: older versions, and records, have 16 bits for its length.
+    #[error("byte {at}: a string of {length} bytes")]
+    StringTooLong {
+        /// Position in the frame of its length.
+        at: usize,
+        /// The length as sent.
+        length: usize,
+    },
     /// A length below -1.
     #[error("byte {at}: negative length {length}")]
     NegativeLength {
@@ -69,6 +77,14 @@ pub enum WireError {
     MemoryLimit {
         /// Position in the frame of the array that went over.
         at: usize,
+    },
+    /// More elements than one request may have.
+    #[error("{count} batches in one request, {max} at most")]
+    TooManyBatches {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        max: usize,
     },
     /// Bytes behind the end of the message.
     #[error("byte {at}: {excess} bytes behind the end of the message")]

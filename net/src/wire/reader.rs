@@ -10,6 +10,9 @@ use super::WireError;
 /// The densest honest requests (arrays of one-letter topic names) need about ten.
 const DECODED_BYTES_PER_FRAME_BYTE: usize = 32;
 
+/// Longest string: what 16 bits with a sign hold. A longer one is refused as [`WireError::StringTooLong`].
+const STRING_BYTES_MAX: usize = i16::MAX as usize;
+
 /// Memory any frame may take when decoded, however short it is.
 const DECODED_BYTES_MIN: usize = 1 << 10;
 
@@ -132,12 +135,16 @@ impl<'a> Reader<'a> {
         Err(WireError::VarintTooLong { at })
     }
 
-    /// The length of a string: 16 bits, or compact. `None` is null.
+    /// The length of a string: 16 bits, or compact and no more than 16 bits would hold. `None` is null.
     pub fn string_len(&mut self) -> Result<Option<usize>, WireError> {
-        if self.layout.flexible {
-            return Ok(self.uvarint()?.checked_sub(1).map(|length| length as usize));
-        }
         let at = self.at;
+        if self.layout.flexible {
+            let length = self.uvarint()?.checked_sub(1).map(|length| length as usize);
+            return match length {
+                Some(length) if length > STRING_BYTES_MAX => Err(WireError::StringTooLong { at, length }),
+                length => Ok(length),
+            };
+        }
         signed_len(at, i32::from(i16::from_be_bytes(self.array()?)))
     }
 

@@ -1,7 +1,7 @@
 //! AlterConfigs and IncrementalAlterConfigs (KIP-339).
 
 use tautline_core::error::ErrorCode;
-use tautline_core::limits::{CONFIG_VALUE_BYTES_MAX, GROUPS_CONFIGURED_MAX};
+use tautline_core::limits::{CONFIG_VALUE_BYTES_MAX, GROUP_CONFIGURED_NAME_BYTES_MAX, GROUPS_CONFIGURED_MAX};
 
 use super::{Controller, Decision, Refusal, repeated};
 use crate::metadata::{ConfigResource, Configs, MetadataRecord};
@@ -116,6 +116,11 @@ impl Controller {
             ConfigResource::Broker(node) => image.broker(*node).is_some(),
             ConfigResource::BrokerDefault => true,
             ConfigResource::Group(group) if group.is_empty() => false,
+            ConfigResource::Group(group) if group.len() > GROUP_CONFIGURED_NAME_BYTES_MAX => {
+                let message =
+                    format!("A configured group's name has {GROUP_CONFIGURED_NAME_BYTES_MAX} bytes at most.");
+                return Err(Refusal::new(ErrorCode::InvalidRequest, message));
+            }
             ConfigResource::Group(group) => {
                 let room = image.configured_groups().len() < GROUPS_CONFIGURED_MAX;
                 if !room && image.group_configs(group).is_none() {

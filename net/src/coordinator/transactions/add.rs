@@ -2,13 +2,13 @@
 //! version 2, is it to be added (KIP-890). The partitions of a shard to which one Produce request writes ask together: the
 //! coordinator decides once, and writes one record. A partition of another shard may come too late, and then asks with the next.
 
+use std::collections::HashSet;
 use std::collections::hash_map::Entry;
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_channel::oneshot;
-use rustc_hash::FxHashSet;
 use tautline_core::error::ErrorCode;
 use tautline_core::ids::{ProducerEpoch, ProducerId};
 use tautline_core::task::{Queue, spawn};
@@ -112,7 +112,7 @@ impl Broker {
             &question.transactional_id,
             TransactionRequest::AddPartitionsToTxn(request),
         );
-        let missing: Result<FxHashSet<TopicPartition>, ErrorCode> = match asked.await {
+        let missing: Result<HashSet<TopicPartition>, ErrorCode> = match asked.await {
             Ok(TransactionResponse::AddPartitionsToTxn(answer)) => answer
                 .map(|missing| missing.into_iter().collect())
                 .map_err(|refusal| refusal.code),

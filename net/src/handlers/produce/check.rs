@@ -7,6 +7,10 @@ use tautline_store::{KeyCheck, check_keys};
 
 use crate::config::TopicSettings;
 
+/// Of Produce (KIP-110).
+const ZSTD_SINCE_VERSION: i16 = 7;
+const ONE_BATCH: &str = "a produce request carries exactly one record batch a partition";
+
 /// Why a batch was refused.
 pub(super) struct Refusal {
     pub code: ErrorCode,
@@ -43,12 +47,19 @@ pub(super) struct Checked {
 }
 
 /// One batch, whole and sound, with timestamps that the topic takes: what Kafka demands of Produce from version 3 on.
-pub(super) fn check(bytes: &[u8], settings: &TopicSettings) -> Result<Checked, Refusal> {
+pub(super) fn check(bytes: &[u8], version: i16, settings: &TopicSettings) -> Result<Checked, Refusal> {
     let refusal = |error: BatchError| Refusal::new(error.error_code(), error.to_string());
+    if bytes.is_empty() {
+        // For good: a client tries a batch again that it is told was damaged on its way.
+        return Err(Refusal::new(ErrorCode::InvalidRecord, ONE_BATCH.to_owned()));
+    }
     let (batch, rest) = Batch::parse(bytes).map_err(refusal)?;
     if !rest.is_empty() {
-        let message = "a produce request carries exactly one record batch a partition".to_owned();
-        return Err(Refusal::new(ErrorCode::InvalidRecord, message));
+        return Err(Refusal::new(ErrorCode::InvalidRecord, ONE_BATCH.to_owned()));
+    }
+    if version < ZSTD_SINCE_VERSION && batch.compression() == Compression::Zstd {
+        let message = format!("zstd needs Produce version {ZSTD_SINCE_VERSION} or later, not {version}");
+        return Err(Refusal::new(ErrorCode::UnsupportedCompressionType, message));
     }
     let found = batch
         .validate_for_append(settings.max_message_bytes)
