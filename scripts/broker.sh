@@ -10,12 +10,32 @@ source "$(dirname "$0")/lib.sh"
 # start: runs the command line in $data/command, and waits until it says that it is ready.
 start() {
   mapfile -t line <"$data/command"
-  "${line[@]}" >"$data/out" 2>>"$log" 3>&- &
+  : >"$data/out" # here, not by the child: what is read below must not be what the start before this one said
+  "${line[@]}" >>"$data/out" 2>>"$log" 3>&- &
   echo $! >"$data/pid"
+  local hangs_at=$((SECONDS + 120))
   until grep -q '^ready:' "$data/out"; do
     kill -0 "$(<"$data/pid")" 2>/dev/null || { echo "the broker ended before it was ready:" && tail -20 "$log" && exit 1; }
+    ((SECONDS < hangs_at)) || { echo "the broker is not ready 120 s after its start:" && tail -20 "$log" && exit 1; }
     sleep 0.02
   done
+}
+
+# wait_until_free: the kernel takes a killed broker's io_uring down, and the sockets in it, only after the process is gone. What is
+# busy for longer than a minute isn't ours: the broker says so better than we could.
+wait_until_free() {
+  python3 -c 'import socket, sys, time
+first, last = map(int, sys.argv[1:])
+hangs_at = time.monotonic() + 60
+for port in range(first, last + 1):
+    while time.monotonic() < hangs_at:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                break
+            except OSError:
+                time.sleep(0.01)' $(<"$data/ports")
 }
 
 # stop SIGNAL: after a restart the broker is not our child, so its end is seen by asking.
@@ -30,6 +50,7 @@ stop() {
 if [[ $1 == --restart ]]; then
   data=$2 log=$3
   stop "${RESTART_SIGNAL:-TERM}"
+  wait_until_free
   start
   exit
 fi
@@ -48,6 +69,7 @@ while True:
     port = random.randrange(15000, 31000 - count)
     if all(map(is_free, range(port, port + count))): break
 print(port, port + count - 1)')
+echo "$port" "$admin_port" >"$data/ports"
 export BOOTSTRAP=127.0.0.1:$port ADMIN=127.0.0.1:$admin_port
 export RESTART_COMMAND="'$root/scripts/broker.sh' --restart '$data' '$log'"
 
