@@ -111,7 +111,7 @@ func static(ctx context.Context, r *run, admin *kadm.Client, flavour string) str
 		others := slices.DeleteFunc(slices.Clone(f.members), func(m *member) bool { return m == one })
 		owned, _, _, _ := one.state()
 		before := rebalances(others)
-		generation := f.generation(flavour)
+		generation := f.generation(ctx, flavour)
 		f.leave(one)
 		f.how.Instance = instances[i]
 		back := f.join(1)[0]
@@ -121,7 +121,7 @@ func static(ctx context.Context, r *run, admin *kadm.Client, flavour string) str
 		}))
 		f.progress(ctx)
 		must(expectEqual(rebalances(others), before, "rebalances the other members saw"))
-		must(expectEqual(f.generation(flavour), generation, "generation after the restart"))
+		must(expectEqual(f.generation(ctx, flavour), generation, "generation after the restart"))
 	}
 	described := describeGroup(ctx, admin, f.how.Group, flavour)
 	must(expectEqual(strings.Join(described.instances, ","), strings.Join(instances, ","), "instances"))
@@ -139,17 +139,20 @@ func rebalances(members []*member) (sum int) {
 // generation is that of all members, which must agree. With a sticky balancer it may go on: a leader that restarts plans
 // without knowing who owns what, and when the plan is not the assignment it is given, this client rejoins to be sure that no
 // change of topics was missed. Nothing moves by that.
-func (f *fleet) generation(flavour string) int32 {
+func (f *fleet) generation(ctx context.Context, flavour string) int32 {
 	if flavour == "cooperative" {
 		return 0
 	}
 	var found []int32
-	for _, m := range f.members {
-		m.lock.Lock()
-		found = append(found, m.generation)
-		m.lock.Unlock()
-	}
-	must(expect(len(slices.Compact(slices.Clone(found))) == 1, "generations of the members: %v", found))
+	must(eventually(ctx, "members agree on the generation", func() (bool, error) {
+		found = nil
+		for _, m := range f.members {
+			m.lock.Lock()
+			found = append(found, m.generation)
+			m.lock.Unlock()
+		}
+		return len(slices.Compact(slices.Clone(found))) == 1, fmt.Errorf("generations: %v", found)
+	}))
 	return found[0]
 }
 

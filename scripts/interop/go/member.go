@@ -108,6 +108,10 @@ func (m *member) turn(ctx context.Context, client *kgo.Client) {
 			m.lock.Unlock()
 		}
 	})
+	_, generation := client.GroupMetadata()
+	m.lock.Lock()
+	m.generation = generation // before a record counts: who sees it counted may ask
+	m.lock.Unlock()
 	fetches.EachRecord(func(record *kgo.Record) {
 		at := partition{record.Topic, record.Partition}
 		m.account.processed(m.name, at, record.Offset, string(record.Value))
@@ -117,9 +121,7 @@ func (m *member) turn(ctx context.Context, client *kgo.Client) {
 		m.since++
 		m.lock.Unlock()
 	})
-	_, generation := client.GroupMetadata()
 	m.lock.Lock()
-	m.generation = generation
 	due := m.since >= commitEvery || m.since > 0 && fetches.NumRecords() == 0
 	m.lock.Unlock()
 	if due {

@@ -113,11 +113,11 @@ class Member(threading.Thread):
             while not self.leaving.is_set():
                 before = self.processed
                 for topic, partition, offset, value in consumer.poll(0.1):
+                    self.generation = consumer.generation()  # before the record counts: who sees it counted may ask
                     self.ledger.processed(self.name, topic, partition, offset, value)
                     self.positions[topic, partition] = offset + 1
                     self.processed += 1
                     self.uncommitted += 1
-                self.generation = consumer.generation()
                 if self.uncommitted >= COMMIT_EVERY or (self.uncommitted and self.processed == before):
                     self.commit(consumer, self.positions)
             self.commit(consumer, self.positions)
@@ -267,6 +267,12 @@ class Fleet:
 
     def shares(self):
         return {member.name: sorted(p for _, p in member.owned) for member in self.members}
+
+    def generation(self):
+        """That of all members, which must agree."""
+        eventually(lambda: len({member.generation for member in self.members}) == 1,
+                   lambda: f"members agree on the generation: {({m.name: m.generation for m in self.members})}")
+        return self.members[0].generation
 
     def progress(self):
         """Every member processes something more."""

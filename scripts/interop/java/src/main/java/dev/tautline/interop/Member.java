@@ -110,6 +110,10 @@ class Member implements ConsumerRebalanceListener {
     }
 
     private void turn(ConsumerRecords<byte[], byte[]> records) {
+        int now = consumer.groupMetadata().generationId();
+        synchronized (this) {
+            generation = now; // before a record counts: who sees it counted may ask
+        }
         for (var record : records) {
             var at = new TopicPartition(record.topic(), record.partition());
             account.processed(name, at, record.offset(), new String(record.value(), StandardCharsets.UTF_8));
@@ -119,10 +123,8 @@ class Member implements ConsumerRebalanceListener {
                 uncommitted++;
             }
         }
-        int now = consumer.groupMetadata().generationId();
         boolean due;
         synchronized (this) {
-            generation = now;
             due = uncommitted >= COMMIT_EVERY || uncommitted > 0 && records.isEmpty();
         }
         if (due) {
