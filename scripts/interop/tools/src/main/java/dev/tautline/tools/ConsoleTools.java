@@ -35,14 +35,22 @@ final class ConsoleTools {
         run.check("verifiable_consumer_protocol", "a group of group.protocol=consumer does", () -> verifiableConsumer("consumer"));
     }
 
-    /** Reads the partition of a coordinators' topic that keeps this key, until nothing comes for a while: the tool takes that for an error and says so. */
-    static Tool.Output readInternal(Run run, String topic, String key, String formatter) {
+    /**
+     * Reads the partition of a coordinators' topic that keeps this key, until there is something like this in it. The tool ends when
+     * nothing comes for a while, and takes that for an error; a busy machine may not even begin within that, so it is given longer.
+     */
+    static void readInternal(Run run, String topic, String key, String formatter, String regex) {
         String described = Tool.succeed(TopicCommand::main, run.to("--describe", "--topic", topic)).text();
         int partitions = Integer.parseInt(described.replaceAll("(?s).*?PartitionCount: (\\d+).*", "$1"));
         int partition = Utils.abs(key.hashCode()) % partitions;
-        return Tool.run(ConsoleConsumer::main, run.to("--topic", topic, "--partition", Integer.toString(partition), "--offset", "earliest", "--timeout-ms", "2000",
-            "--formatter", "org.apache.kafka.tools.consumer." + formatter))
-            .expectMatch("Processed a total of [1-9]\\d* messages$");
+        Tool.Output read;
+        long idleMs = 2000;
+        do {
+            read = Tool.run(ConsoleConsumer::main, run.to("--topic", topic, "--partition", Integer.toString(partition), "--offset", "earliest",
+                "--timeout-ms", Long.toString(idleMs), "--formatter", "org.apache.kafka.tools.consumer." + formatter));
+            idleMs *= 2;
+        } while (!read.matches(regex) && idleMs < Run.DEADLINE.toMillis());
+        read.expectMatch(regex).expectMatch("Processed a total of [1-9]\\d* messages$");
     }
 
     private void create(String name) {
@@ -58,7 +66,7 @@ final class ConsoleTools {
 
     private void consume(String protocol) {
         Tool.Output consumed = Tool.succeed(ConsoleConsumer::main, run.to("--topic", topic, "--group", run.name("console-" + protocol),
-            "--consumer-property", "group.protocol=" + protocol, "--from-beginning", "--max-messages", Integer.toString(RECORDS), "--timeout-ms", "20000",
+            "--consumer-property", "group.protocol=" + protocol, "--from-beginning", "--max-messages", Integer.toString(RECORDS), "--timeout-ms", "60000",
             "--property", "print.key=true", "--property", "print.headers=true"));
         consumed.expect("Processed a total of " + RECORDS + " messages");
         for (int i = 0; i < RECORDS; i++) {
@@ -69,7 +77,7 @@ final class ConsoleTools {
 
     private void consumePartition() {
         List<String> lines = Tool.succeed(ConsoleConsumer::main, run.to("--topic", topic, "--partition", "0", "--offset", "3", "--max-messages", "2",
-            "--timeout-ms", "20000", "--property", "print.offset=true", "--property", "print.partition=true")).lines();
+            "--timeout-ms", "60000", "--property", "print.offset=true", "--property", "print.partition=true")).lines();
         Run.expect(lines.get(0).startsWith("Partition:0\tOffset:3\tvalue-") && lines.get(1).startsWith("Partition:0\tOffset:4\tvalue-"), "got " + lines);
     }
 

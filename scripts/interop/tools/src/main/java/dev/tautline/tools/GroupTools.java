@@ -159,9 +159,9 @@ final class GroupTools {
 
     private void offsetsTopic() {
         String group = run.name("group-classic");
-        ConsoleTools.readInternal(run, "__consumer_offsets", group, "OffsetsMessageFormatter")
-            .expectMatch("\"group\":\"" + group + "\",\"topic\":\"" + topic + "\",\"partition\":0\\}.*\"offset\":" + COMMITTED);
-        ConsoleTools.readInternal(run, "__consumer_offsets", group, "GroupMetadataMessageFormatter")
-            .expectMatch("\"group\":\"" + group + "\"\\}.*\"protocolType\":\"consumer\"");
+        ConsoleTools.readInternal(run, "__consumer_offsets", group, "OffsetsMessageFormatter",
+            "\"group\":\"" + group + "\",\"topic\":\"" + topic + "\",\"partition\":0\\}.*\"offset\":" + COMMITTED);
+        ConsoleTools.readInternal(run, "__consumer_offsets", group, "GroupMetadataMessageFormatter",
+            "\"group\":\"" + group + "\"\\}.*\"protocolType\":\"consumer\"");
     }
 }

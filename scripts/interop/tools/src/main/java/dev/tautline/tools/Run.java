@@ -6,7 +6,7 @@ import java.util.stream.Stream;
 
 /** One run of the checks: the broker, the names they use, the tally. */
 final class Run {
-    static final Duration DEADLINE = Duration.ofSeconds(30);
+    static final Duration DEADLINE = Duration.ofSeconds(120);
 
     final String bootstrap = Objects.requireNonNullElse(System.getenv("BOOTSTRAP"), "127.0.0.1:9092");
     private final String only = Objects.requireNonNullElse(System.getenv("ONLY"), "");

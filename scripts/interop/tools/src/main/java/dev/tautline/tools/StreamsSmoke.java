@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 import org.apache.kafka.clients.admin.Admin;
@@ -31,7 +32,9 @@ public final class StreamsSmoke {
     private static final int KEYS = 10;
     private static final int RECORDS_PER_KEY = 500;
     private static final Duration GENERATE = Duration.ofSeconds(20);
-    private static final Duration START = Duration.ofSeconds(60);
+    private static final Duration START = Duration.ofMinutes(3);
+    /** Once half of the records are out, each further hundred waits so long for the first client's end. All together wait longer than START. */
+    private static final Duration HELD = Duration.ofSeconds(10);
 
     private StreamsSmoke() {
     }
@@ -40,10 +43,11 @@ public final class StreamsSmoke {
         Run run = new Run("streams");
         PrintStream stdout = System.out;
         ByteArrayOutputStream talk = new ByteArrayOutputStream();
+        Talk driver = new Talk(talk);
         run.check("streams_exactly_once_v2", "the smoke test of Kafka Streams, a client killed on the way", () -> {
-            System.setOut(new PrintStream(talk, true, StandardCharsets.UTF_8));
+            System.setOut(driver);
             try {
-                smokeTest(run.bootstrap);
+                smokeTest(run.bootstrap, driver);
             } finally {
                 System.setOut(stdout);
             }
@@ -53,7 +57,7 @@ public final class StreamsSmoke {
         Runtime.getRuntime().halt(run.finish());
     }
 
-    private static void smokeTest(String bootstrap) throws Exception {
+    private static void smokeTest(String bootstrap, Talk driver) throws Exception {
         Path home = Files.createTempDirectory("tautline-streams-");
         List<Client> clients = new ArrayList<>();
         boolean passed = false;
@@ -67,10 +71,11 @@ public final class StreamsSmoke {
             first.await("processed");
             first.process.destroyForcibly().waitFor();
             Run.expect(!inputs.isDone(), "the first client was killed too late: all records were there");
+            driver.killed.countDown();
             Client second = new Client(home, "second", bootstrap);
             clients.add(second);
             second.await("SMOKE-TEST-CLIENT-STARTED");
-            boolean verified = SmokeTestDriver.verify(bootstrap, inputs.get(2, TimeUnit.MINUTES), RECORDS_PER_KEY, true).passed();
+            boolean verified = SmokeTestDriver.verify(bootstrap, inputs.get(START.toSeconds(), TimeUnit.SECONDS), RECORDS_PER_KEY, true).passed();
             Run.expect(verified, "the driver's verification failed");
             second.process.destroy();
             second.await("SMOKE-TEST-CLIENT-CLOSED");
@@ -110,6 +115,28 @@ public final class StreamsSmoke {
             }
         }
         file.delete();
+    }
+
+    /** Where the driver talks to: its generator tells of each hundred records that are out, and can be held there. */
+    private static final class Talk extends PrintStream {
+        final CountDownLatch killed = new CountDownLatch(1);
+        private int produced;
+
+        Talk(ByteArrayOutputStream to) {
+            super(to, true, StandardCharsets.UTF_8);
+        }
+
+        @Override
+        public void println(String line) {
+            super.println(line);
+            if (line.endsWith(" records produced") && (produced += 100) > KEYS * RECORDS_PER_KEY / 2) {
+                try {
+                    killed.await(HELD.toSeconds(), TimeUnit.SECONDS);
+                } catch (InterruptedException error) {
+                    Thread.currentThread().interrupt();
+                }
+            }
+        }
     }
 
     /** A Streams application in a process of its own, its words in a file. */

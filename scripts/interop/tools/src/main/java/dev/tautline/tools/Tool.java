@@ -49,8 +49,12 @@ final class Tool {
             return this;
         }
 
+        boolean matches(String regex) {
+            return Pattern.compile(regex, Pattern.MULTILINE).matcher(text).find();
+        }
+
         Output expectMatch(String regex) {
-            Run.expect(Pattern.compile(regex, Pattern.MULTILINE).matcher(text).find(), "nothing like \"" + regex + "\" in: " + text);
+            Run.expect(matches(regex), "nothing like \"" + regex + "\" in: " + text);
             return this;
         }
     }
