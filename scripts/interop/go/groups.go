@@ -50,14 +50,14 @@ func groups(r *run, admin *kadm.Client) {
 		groupCheck{"group_manual_assign", "commits without membership, refused while there are members", func(ctx context.Context) string { return manualAssign(ctx, r, admin) }})
 	var together sync.WaitGroup
 	for _, one := range checks {
-		together.Go(func() { r.noted(one.name, one.what, deadline, stopping(one.body)) })
+		together.Go(func() { r.noted(one.name, one.what, checkDeadline, stopping(one.body)) })
 	}
 	together.Wait()
 	if os.Getenv("RESTART_COMMAND") == "" {
 		dash(r, "group_restart", "no RESTART_COMMAND")
 		return
 	}
-	r.noted("group_restart", "groups and commits outlive the broker's restart and its kill -9", 4*deadline,
+	r.noted("group_restart", "groups and commits outlive the broker's restart and its kill -9", 2*checkDeadline,
 		stopping(func(ctx context.Context) string { return restart(ctx, r, admin) }))
 }
 

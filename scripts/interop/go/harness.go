@@ -16,7 +16,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-const deadline = 60 * time.Second
+// What ends a check that hangs: none of them takes as long on a busy machine.
+const (
+	waitDeadline  = 60 * time.Second // of one wait
+	checkDeadline = 5 * time.Minute  // of a check, beside which dozens may run
+)
 
 // run is one run of the checks: the broker, the seed its data comes from, the tally.
 type run struct {
@@ -57,7 +61,7 @@ func (r *run) bytes(count int) []byte {
 
 // check runs one named check with its own deadline; an error fails it.
 func (r *run) check(name, what string, body func(ctx context.Context) error) {
-	r.noted(name, what, deadline, func(ctx context.Context) (string, error) { return "", body(ctx) })
+	r.noted(name, what, checkDeadline, func(ctx context.Context) (string, error) { return "", body(ctx) })
 }
 
 // noted runs a check that has something to tell when it passes.
@@ -109,6 +113,8 @@ func expectRefused(err error, wanted *kerr.Error, what string) error {
 
 // eventually asks until the probe holds: metadata may trail an acknowledged change.
 func eventually(ctx context.Context, what string, probe func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, waitDeadline)
+	defer cancel()
 	for {
 		holds, err := probe()
 		if holds {
@@ -116,7 +122,7 @@ func eventually(ctx context.Context, what string, probe func() (bool, error)) er
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: not within %s (%v)", what, deadline, err)
+			return fmt.Errorf("%s: not within %s (%v)", what, waitDeadline, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -17,8 +17,8 @@ RECORD_END = b"<@record-ends@>"
 
 
 def kcat(*arguments, stdin=b""):
-    command = ["kcat", "-b", BOOTSTRAP, "-m", "10", *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, timeout=DEADLINE_S)
+    command = ["kcat", "-b", BOOTSTRAP, "-m", "60", *map(str, arguments)]
+    done = subprocess.run(command, input=stdin, capture_output=True, timeout=2 * DEADLINE_S)
     complaint = done.stderr.decode(errors="replace")
     for text, code in ERROR_CODES.items():
         if text in complaint and (done.returncode != 0 or "Delivery failed" in complaint):
