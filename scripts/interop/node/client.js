@@ -17,8 +17,9 @@ const CODECS = {
 
 class Client {
   constructor() {
-    const retry = { initialRetryTime: 50, retries: 4 }
-    this.kafka = new Kafka({ brokers: [BOOTSTRAP], clientId: 'interop', logLevel: logLevel.NOTHING, retry })
+    // A busy machine may need longer for a connection than the second that is the default.
+    const retry = { initialRetryTime: 50, maxRetryTime: 300, retries: 20 }
+    this.kafka = new Kafka({ brokers: [BOOTSTRAP], clientId: 'interop', logLevel: logLevel.NOTHING, connectionTimeout: 10_000, retry })
     this.admin = this.kafka.admin()
   }
 

@@ -13,7 +13,7 @@ const KILLED_SESSION_MS = 6000 // the least that brokers allow by default
 const LOAD_RECORDS = 20
 const LOAD_PAUSE_MS = 20
 
-const kafka = new Kafka({ brokers: [BOOTSTRAP], clientId: 'interop-groups', logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 100 } })
+const kafka = new Kafka({ brokers: [BOOTSTRAP], clientId: 'interop-groups', logLevel: logLevel.NOTHING, connectionTimeout: 10_000, retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 100 } })
 const valueOf = (topic, partition, offset) => `${topic}/${partition}/${offset}`
 
 // What all members of a group together have processed and committed. It holds against them a record that nobody processed, one
