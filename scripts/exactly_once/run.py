@@ -8,20 +8,21 @@ A worker is killed only after it has committed something since its start, so tha
 import os, random, signal, socket, subprocess, sys, tempfile, threading, time
 from collections import Counter
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 TOPICS = ("numbers", "after-java", "after-go")
 PARTITIONS = 4
 RATE = 1500  # numbers a second
-PROGRESS_MAX_S = 120  # the chain may stand still that long
+PROGRESS_MAX_S = 300  # the chain may stand still that long on a busy machine
+FREE_MAX_S = 60  # the kernel may take that long to close a killed process's sockets
 
 
 class Process:
-    """A process that is started again whenever it ends; its lines are counted."""
+    """A process that is started again when it was killed; its lines are counted. The broker, which has a port, finds that free."""
 
-    def __init__(self, name, command, good):
-        self.name, self.command, self.good = name, command, good
+    def __init__(self, name, command, good, port=None):
+        self.name, self.command, self.good, self.port = name, command, good, port
         self.good_lines = self.good_since = self.starts = self.ended = 0
         self.last_word = ""
         self.start()
@@ -29,6 +30,9 @@ class Process:
     def start(self):
         self.good_since = 0
         self.starts += 1
+        give_up = time.monotonic() + FREE_MAX_S
+        while self.port and not is_free(self.port) and time.monotonic() < give_up:
+            time.sleep(0.01)
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         threading.Thread(target=self.read, args=(self.process,), daemon=True).start()
 
@@ -46,8 +50,11 @@ class Process:
         self.start()
 
     def tend(self):
-        """Starts it again if it has ended by itself: a worker does that when it is fenced or loses the broker for too long."""
+        """Starts it again if it has ended by itself: a worker does that when it is fenced or loses the broker for too long. The broker
+        never does."""
         if self.process.poll() is not None:
+            if self.port:
+                raise SystemExit(f"the {self.name} ended by itself ({self.process.returncode}): {self.last_word}")
             self.ended += 1
             self.start()
 
@@ -84,11 +91,16 @@ def results(bootstrap, topic):
     reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused", "isolation.level": "read_committed",
                        "enable.auto.commit": False, "enable.partition.eof": True, "log_level": 0})
     reader.assign([TopicPartition(topic, p, 0) for p in range(PARTITIONS)])
-    seen, ended = Counter(), set()
+    seen, ended, trouble = Counter(), set(), None
+    moved = time.monotonic()
     while len(ended) < PARTITIONS:
-        record = reader.poll(30)
-        if record is None:
-            raise SystemExit(f"{topic} can't be read to its end")
+        record = reader.poll(1)
+        if record is None or record.error() and record.error().code() != KafkaError._PARTITION_EOF:
+            trouble = record.error() if record else trouble  # it goes on by itself
+            if time.monotonic() > moved + PROGRESS_MAX_S:
+                raise SystemExit(f"{topic} can't be read to its end: {trouble or 'nothing comes'}")
+            continue
+        moved = time.monotonic()
         if record.error():
             ended.add(record.partition())
         else:
@@ -97,16 +109,28 @@ def results(bootstrap, topic):
     return seen
 
 
-def free_address():
+def is_free(port):
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
 
 
-def until(condition, what, tend):
-    deadline = time.monotonic() + PROGRESS_MAX_S
+def free_port():
+    """From below the ports that the kernel gives to outgoing connections: a killed broker must find it free again."""
+    return next(port for port in iter(lambda: random.SystemRandom().randrange(15000, 31000), None) if is_free(port))
+
+
+def until(condition, what, tend, progress=lambda: None):
+    """Waits for the condition, and gives up when it has seen no progress for long."""
+    deadline, before = time.monotonic() + PROGRESS_MAX_S, progress()
     while not condition():
         tend()
+        if before != (before := progress()):
+            deadline = time.monotonic() + PROGRESS_MAX_S
         if time.monotonic() > deadline:
             raise SystemExit(f"{what}: not within {PROGRESS_MAX_S} s")
         time.sleep(0.01)
@@ -121,13 +145,14 @@ def main():
     seed = int(os.environ.get("SEED") or random.SystemRandom().getrandbits(32))
     chance = random.Random(seed)
     print(f"SEED={seed}", flush=True)
-    bootstrap = free_address()
+    port = free_port()
+    bootstrap = f"127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="tautline-exactly-once-") as data:
         broker = Process("broker", [binary, "start", "--listen", bootstrap, "--admin", "127.0.0.1:0", "--data-dir", data,
-                                    "--poll", "park", "--memory", "512MiB", "--set", "group.initial.rebalance.delay.ms=0"], "ready:")
+                                    "--poll", "park", "--memory", "512MiB", "--set", "group.initial.rebalance.delay.ms=0"], "ready:", port)
         everything = [broker]
         tend = lambda: [process.tend() for process in everything]
-        until(lambda: broker.good_since, "the broker is ready", lambda: None)
+        until(lambda: broker.good_since, "the broker is ready", tend)
         admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         for made in admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in TOPICS]).values():
             made.result()
@@ -148,7 +173,7 @@ def main():
                 victim.kill()
                 killed[victim.name] += 1
             if victim is broker:
-                until(lambda: broker.good_since, f"the broker is ready again ({broker.last_word})", lambda: None)
+                until(lambda: broker.good_since, f"the broker is ready again ({broker.last_word})", tend)
             if n % 10 == 0 or n == kills:
                 print(f"{n:4}/{kills} kills after {time.monotonic() - began:.0f} s, {feed.count} numbers", flush=True)
 
@@ -163,7 +188,7 @@ def main():
             nonlocal seen
             seen = results(bootstrap, TOPICS[2])
             return len(seen) >= feed.count
-        until(arrived, "all numbers have gone through", tend)
+        until(arrived, "all numbers have gone through", tend, lambda: len(seen))
         middle = results(bootstrap, TOPICS[1])
         for process in everything:
             process.stop()
