@@ -8,7 +8,11 @@ pub mod process;
 mod round;
 pub mod starts;
 
+use std::net::TcpListener;
+use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -161,8 +165,19 @@ fn finish(broker: BrokerProcess, field: &Field<'_>) -> anyhow::Result<()> {
     broker.terminate()
 }
 
-/// A free port of 127.0.0.1.
+/// Ports below those that the kernel gives to outgoing connections: a killed broker must find its own free again.
+const PORTS: Range<u16> = 15_000..31_000;
+
+/// A free port of 127.0.0.1, another one each time.
 pub fn free_address() -> anyhow::Result<String> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-    Ok(listener.local_addr()?.to_string())
+    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| {
+        let seed = wall_ms() as u64 ^ u64::from(std::process::id()) << 32;
+        AtomicU64::new(Random(seed).below(PORTS.len() as u64))
+    });
+    let addresses = PORTS.map(|_| {
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed) % PORTS.len() as u64;
+        format!("127.0.0.1:{}", u64::from(PORTS.start) + nth)
+    });
+    let mut free = addresses.filter(|address| TcpListener::bind(address).is_ok());
+    free.next().context("find a free port")
 }
