@@ -19,6 +19,7 @@ type line struct {
 	Offset int64
 	Value  string
 	Owned  []partition
+	Alive  int64 // microseconds of the clock that processes share
 }
 
 func (t *told) say(said line) {
@@ -40,7 +41,7 @@ func (t *told) commit(committed nextOffsets) {
 	}
 }
 
-// doom is the whole program of a member that is going to be killed.
+// doom is the whole program of a member that is going to be killed. It says what the time is whenever it has some.
 func doom(how string) {
 	var joins joining
 	_ = json.Unmarshal([]byte(how), &joins)
@@ -51,6 +52,7 @@ func doom(how string) {
 			before = rebalances
 			to.say(line{Kind: "owned", Owned: owned})
 		}
+		to.say(line{Kind: "alive", Alive: time.Now().UnixMicro()})
 	}
 }
 
@@ -80,9 +82,12 @@ func (m *member) listen(out io.Reader) {
 			m.account.commit(nextOffsets{said.At: said.Offset})
 		}
 		m.lock.Lock()
-		if said.Kind == "processed" {
+		switch said.Kind {
+		case "processed":
 			m.handled++
-		} else if said.Kind == "owned" {
+		case "alive":
+			m.alive = append(m.alive, time.UnixMicro(said.Alive))
+		case "owned":
 			m.owned = map[partition]bool{}
 			for _, at := range said.Owned {
 				m.owned[at] = true
@@ -92,9 +97,18 @@ func (m *member) listen(out io.Reader) {
 	}
 }
 
-func (m *member) kill() time.Time {
+// kill says when that was, and for how long the member may have had no time for a heartbeat before: a machine can be that busy.
+func (m *member) kill() (killed time.Time, stalled time.Duration) {
+	killed = time.Now()
 	_ = m.process.Process.Kill()
 	<-m.done
 	_ = m.process.Wait()
-	return time.Now()
+	before := killed
+	for _, now := range append(m.alive, killed) {
+		if now.Add(heartbeatWithin).After(killed) {
+			stalled = max(stalled, now.Sub(before))
+		}
+		before = now
+	}
+	return killed, stalled
 }

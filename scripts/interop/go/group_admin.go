@@ -8,6 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // description is what both kinds of groups are described by.
@@ -53,6 +55,27 @@ func (d *description) add(instance *string, assigned kadm.TopicsSet) {
 		indexes = append(indexes, topic.Partitions...)
 	}
 	d.shares = append(d.shares, fmt.Sprint(indexes))
+}
+
+// configureGroup sets a configuration of a group, for which kadm has no call.
+func configureGroup(ctx context.Context, r *run, group, name, value string) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(r.bootstrap))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	one := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+	one.Name, one.Op, one.Value = name, kmsg.IncrementalAlterConfigOpSet, &value
+	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
+	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeGroupConfig, group
+	resource.Configs = append(resource.Configs, one)
+	request := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	request.Resources = append(request.Resources, resource)
+	response, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(response.Resources[0].ErrorCode)
 }
 
 func listed(ctx context.Context, admin *kadm.Client, group string, types []string, states ...string) bool {

@@ -84,17 +84,21 @@ func scale(ctx context.Context, r *run, admin *kadm.Client, flavour string) stri
 
 func kill(ctx context.Context, r *run, admin *kadm.Client, flavour string) string {
 	f := newFleet(ctx, r, admin, "kill", flavour, groupPartitions)
-	f.how.Session = killedTimeout
+	if flavour == "consumer" {
+		must(configureGroup(ctx, r, f.how.Group, "consumer.session.timeout.ms", fmt.Sprint(killedTimeout.Milliseconds())))
+	}
 	f.join(2)
-	doomed := startDoomed(f.ledger, f.how)
+	briefly := f.how
+	briefly.Session = killedTimeout
+	doomed := startDoomed(f.ledger, briefly)
 	f.members = append(f.members, doomed)
 	f.settle(ctx)
 	f.progress(ctx)
-	killed := doomed.kill()
+	killed, stalled := doomed.kill()
 	f.forget(doomed)
 	f.settle(ctx)
 	moved := time.Since(killed)
-	must(expect(moved > killedTimeout-2*time.Second, "moved %s after the kill, before the session timed out", moved))
+	must(expect(moved > killedTimeout-heartbeatWithin-stalled, "moved %s after the kill, before the session timed out (stalled before for %s)", moved, stalled))
 	f.progress(ctx)
 	return fmt.Sprintf("%s, moved after %.1f s", f.finish(ctx), moved.Seconds())
 }

@@ -20,6 +20,7 @@ const (
 	sessionTimeout  = 20 * time.Second // long enough for members on a busy machine
 	killedTimeout   = 6 * time.Second  // the least that brokers allow by default
 	commitEvery     = 50
+	heartbeatWithin = 2 * time.Second // a member that has time has sent one by then
 )
 
 // joining says how a member joins its group.
@@ -73,6 +74,7 @@ type member struct {
 	quit       context.CancelFunc
 	done       chan struct{}
 	process    *exec.Cmd
+	alive      []time.Time // when a process of its own had time to say so
 }
 
 func newMember(name string, to account) *member {

@@ -10,6 +10,7 @@ const { BOOTSTRAP, eventually } = require('./harness')
 const PARTITIONS = 10
 const SESSION_MS = 20_000 // long enough for members on a busy machine
 const KILLED_SESSION_MS = 6000 // the least that brokers allow by default
+const HEARTBEAT_WITHIN_MS = 2000 // a member that has time has sent one by then
 const LOAD_RECORDS = 20
 const LOAD_PAUSE_MS = 20
 
@@ -139,6 +140,7 @@ class Member {
 class DoomedMember {
   owned = []
   processed = 0
+  alive = [] // when it had time to say so, by the clock that processes share
   name = 'doomed'
 
   constructor(account, how) {
@@ -149,20 +151,24 @@ class DoomedMember {
       if (!line.endsWith(']')) return // cut off in the middle
       const [kind, ...told] = JSON.parse(line)
       if (kind === 'owned') this.owned = told
+      else if (kind === 'alive') this.alive.push(...told)
       else account[kind](...told)
       if (kind === 'processed') this.processed++
     })
   }
 
+  // When that was, and for how long it may have had no time for a heartbeat before: a machine can be that busy.
   async kill() {
-    this.child.kill('SIGKILL')
     const killed = Date.now()
+    this.child.kill('SIGKILL')
     await this.ended
-    return killed
+    const alive = [...this.alive, killed]
+    const gaps = alive.slice(1).map((now, i) => (now > killed - HEARTBEAT_WITHIN_MS ? now - alive[i] : 0))
+    return { killed, stalledMs: Math.max(...gaps) }
   }
 }
 
-// The whole program of such a member. Writing to a pipe is synchronous here.
+// The whole program of such a member, which says what the time is whenever it has some. Writing to a pipe is synchronous here.
 const doom = how => {
   const tell = (...line) => process.stdout.write(`${JSON.stringify(line)}\n`)
   const account = { processed: (_, ...what) => tell('processed', 'doomed', ...what), committed: (...what) => tell('committed', ...what) }
@@ -171,6 +177,7 @@ const doom = how => {
   setInterval(() => {
     if (String(member.owned) !== before) tell('owned', ...member.owned)
     before = String(member.owned)
+    tell('alive', Date.now())
   }, 20)
 }
 
@@ -234,4 +241,4 @@ const restartBroker = signal =>
     execFile('sh', ['-c', process.env.RESTART_COMMAND], { env }, (error, out) => (error ? reject(new Error(`RESTART_COMMAND: ${error.message.slice(0, 100)} ${out.slice(-300)}`)) : resolve()))
   })
 
-module.exports = { DoomedMember, Fleet, KILLED_SESSION_MS, SESSION_MS, doom, kafka, restartBroker, valueOf }
+module.exports = { DoomedMember, Fleet, HEARTBEAT_WITHIN_MS, KILLED_SESSION_MS, SESSION_MS, doom, kafka, restartBroker, valueOf }

@@ -69,10 +69,10 @@ class ConfluentKafka:
         entries = only_result(self.admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]))
         return {e.name: (e.value, e.source == ConfigSource.DEFAULT_CONFIG.value) for e in entries.values()}
 
-    def alter_config(self, topic, name, value):
+    def alter_config(self, of, name, value, kind=ConfigResource.Type.TOPIC):
         operation = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
         entry = ConfigEntry(name, value, incremental_operation=operation)
-        only_result(self.admin.incremental_alter_configs([ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])]))
+        only_result(self.admin.incremental_alter_configs([ConfigResource(kind, of, incremental_configs=[entry])]))
 
     # Records
 

@@ -4,7 +4,7 @@ import sys
 from contextlib import contextmanager
 
 from confluent_kafka import Consumer, ConsumerGroupState, ConsumerGroupTopicPartitions, ConsumerGroupType, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 from confluent_kafka_client import ConfluentKafka, checked, only_result
 from fleet import HEARTBEAT_INTERVAL_MS, SESSION_TIMEOUT_MS, member_process
@@ -170,6 +170,9 @@ class ConfluentKafkaGroups(ConfluentKafka):
                 for member in described.members
             ],
         }
+
+    def alter_group_config(self, group, name, value):
+        self.alter_config(group, name, value, ConfigResource.Type.GROUP)
 
     def delete_group(self, group):
         only_result(self.admin.delete_consumer_groups([group]))

@@ -19,6 +19,7 @@ PARTITIONS = 10
 SESSION_TIMEOUT_MS = 20_000  # long enough for members on a busy machine
 KILL_SESSION_TIMEOUT_MS = 6000  # the least that brokers allow by default
 HEARTBEAT_INTERVAL_MS = 500
+HEARTBEAT_WITHIN_S = 2  # a member that has time has sent a heartbeat by then
 COMMIT_EVERY = 50
 LOAD_RECORDS, LOAD_PAUSE_S = 20, 0.02
 
@@ -176,20 +177,29 @@ class Member(threading.Thread):
 class Told:
     """The ledger of a member in a process of its own: each line is out before what follows it."""
 
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def say(self, *told):
+        with self.lock:
+            print(json.dumps(told), flush=True)
+
     def processed(self, _, topic, partition, offset, value):
-        print(json.dumps(["processed", topic, partition, offset, value.decode()]), flush=True)
+        self.say("processed", topic, partition, offset, value.decode())
 
     def commit(self, positions):
-        print(json.dumps(["commit", *([*at, offset] for at, offset in positions.items())]), flush=True)
+        self.say("commit", *([*at, offset] for at, offset in positions.items()))
 
 
 def member_process(client, joining):
-    """The whole program of a member that is going to be killed."""
-    member = Member(client, Told(), "doomed", **json.loads(joining))
+    """The whole program of a member that is going to be killed. It says what the time is whenever it has some."""
+    told = Told()
+    member = Member(client, told, "doomed", **json.loads(joining))
     owned = None
     while member.is_alive():
         if owned != (owned := sorted(member.owned)):
-            print(json.dumps(["owned", *owned]), flush=True)
+            told.say("owned", *owned)
+        told.say("alive", time.monotonic())
         member.join(0.02)
     raise member.error
 
@@ -199,6 +209,7 @@ class DoomedMember:
 
     def __init__(self, ledger, **joining):
         self.ledger, self.name, self.owned, self.processed, self.error = ledger, "doomed", set(), 0, None
+        self.alive = []  # when it had time to say so, by the clock that processes share
         self.process = subprocess.Popen([sys.executable, sys.argv[0], "member", json.dumps(joining)], stdout=subprocess.PIPE, text=True)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
@@ -214,14 +225,19 @@ class DoomedMember:
                 self.processed += 1
             elif kind == "commit":
                 self.ledger.commit({(topic, partition): offset for topic, partition, offset in told})
+            elif kind == "alive":
+                self.alive += told
             else:
                 self.owned = {tuple(at) for at in told}
 
     def kill(self):
+        """When that was, and for how long it may have had no time for a heartbeat before: a machine can be that busy."""
+        killed = time.monotonic()
         self.process.kill()
         self.process.wait()
         self.reader.join()
-        return time.monotonic()
+        alive = [*self.alive, killed]
+        return killed, max(now - before for before, now in zip(alive, alive[1:]) if now > killed - HEARTBEAT_WITHIN_S)
 
 
 class Fleet:

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::ledger::{Account, Partition, Positions};
 use crate::member::{Joining, Member, SESSION_MS, Shared};
@@ -45,6 +45,10 @@ impl Shared {
                     .processed(&self.name, &at(1), offset.parse().unwrap_or(-1), value);
                 self.state.lock().unwrap().processed += 1;
             }
+            ["alive", at, "."] => {
+                let at = Duration::from_micros(at.parse().unwrap_or(0));
+                self.state.lock().unwrap().alive.push(at);
+            }
             ["committed", _, _, offset, "."] => self
                 .account
                 .committed(&BTreeMap::from([(at(1), offset.parse().unwrap_or(-1))])),
@@ -67,7 +71,14 @@ pub fn wanted() -> Option<Joining> {
     })
 }
 
-/// The whole program of such a member.
+/// The clock that processes share.
+pub fn clock() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("the clock is past 1970")
+}
+
+/// The whole program of such a member. It says what the time is whenever it has some.
 pub fn run(how: Joining) -> ! {
     let member = Member::start("doomed", Arc::new(Told), how);
     let mut before = usize::MAX;
@@ -82,6 +93,7 @@ pub fn run(how: Joining) -> ! {
                 .collect();
             say(&format!("owned{owned}"));
         }
+        say(&format!("alive {}", clock().as_micros()));
         thread::sleep(Duration::from_millis(20));
     }
 }

@@ -17,9 +17,9 @@ use crate::harness::{
 };
 use crate::ledger::{Ledger, Partition, Positions};
 use crate::load::Load;
-use crate::member::Member;
+use crate::member::{HEARTBEAT_WITHIN, Joining, Member};
 
-const KILLED_SESSION_MS: u32 = 6000; // the least that brokers allow by default
+const KILLED_SESSION: Duration = Duration::from_secs(6); // the least that brokers allow by default
 const FLAVOURS: [&str; 3] = ["classic", "cooperative", "consumer"];
 
 type Check = fn(&Run, &Client, &str) -> Outcome<String>;
@@ -78,19 +78,30 @@ fn scale(run: &Run, client: &Client, flavour: &str) -> Outcome<String> {
 
 fn kill(run: &Run, client: &Client, flavour: &str) -> Outcome<String> {
     let mut fleet = Fleet::start(run, client, "kill", flavour, PARTITIONS)?;
-    fleet.how.session_ms = KILLED_SESSION_MS;
+    if flavour == "consumer" {
+        let session = KILLED_SESSION.as_millis().to_string();
+        client.configure_group(&fleet.how.group, "consumer.session.timeout.ms", &session)?;
+    }
     fleet.join(2);
-    let doomed = Member::start_doomed(fleet.ledger.clone(), &fleet.how)?;
+    let doomed = Member::start_doomed(
+        fleet.ledger.clone(),
+        &Joining {
+            session_ms: KILLED_SESSION.as_millis() as u32,
+            ..fleet.how.clone()
+        },
+    )?;
     fleet.members.push(doomed.clone());
     fleet.settle()?;
     fleet.progress()?;
-    let killed = doomed.kill()?;
+    let (killed, stalled) = doomed.kill()?;
     fleet.members.retain(|member| !member.is(&doomed));
     fleet.settle()?;
     let moved = killed.elapsed();
     expect(
-        moved > Duration::from_millis(u64::from(KILLED_SESSION_MS) - 2000),
-        format_args!("moved {moved:?} after the kill, before the session timed out"),
+        moved + stalled > KILLED_SESSION - HEARTBEAT_WITHIN,
+        format_args!(
+            "moved {moved:?} after the kill, before the session timed out (stalled before for {stalled:?})"
+        ),
     )?;
     fleet.progress()?;
     Ok(format!("{}, moved after {moved:.1?}", fleet.finish()?))

@@ -14,12 +14,15 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Reb
 use rdkafka::message::Message;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use crate::doomed::clock;
 use crate::harness::Outcome;
 use crate::ledger::{Account, Partition, Positions};
 
 const COMMIT_EVERY: usize = 50;
 const POLL: Duration = Duration::from_millis(100);
 pub const SESSION_MS: u32 = 20_000; // long enough for members on a busy machine
+/// A member that has time has sent a heartbeat by then.
+pub const HEARTBEAT_WITHIN: Duration = Duration::from_secs(2);
 
 /// How a member joins its group; a subscription that begins with ^ is a pattern.
 #[derive(Clone)]
@@ -86,6 +89,8 @@ pub struct State {
     pub rebalances: usize,
     pub processed: usize,
     uncommitted: usize,
+    /// When a member in a process of its own had time to say so.
+    pub alive: Vec<Duration>,
     pub error: Option<String>,
 }
 
@@ -244,14 +249,19 @@ impl Member {
         })
     }
 
-    pub fn kill(&self) -> Outcome<Instant> {
+    /// When that was, and for how long it may have had no time for a heartbeat before: a machine can be that busy.
+    pub fn kill(&self) -> Outcome<(Instant, Duration)> {
+        let (killed, clock) = (Instant::now(), clock());
         if let Some(process) = &self.process {
             process.lock().unwrap().kill()?;
             process.lock().unwrap().wait()?;
         }
-        let killed = Instant::now();
         self.join();
-        Ok(killed)
+        let mut alive = self.shared.state.lock().unwrap().alive.clone();
+        alive.push(clock);
+        let gaps = alive.windows(2).filter(|pair| pair[1] + HEARTBEAT_WITHIN > clock);
+        let longest = gaps.map(|pair| pair[1].saturating_sub(pair[0])).max();
+        Ok((killed, longest.ok_or("it never said that it is alive")?))
     }
 
     pub fn begin_leaving(&self) {

@@ -10,7 +10,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::client::Client;
-use crate::harness::{DEADLINE, Outcome, Refused, eventually, refused};
+use crate::harness::{DEADLINE, Outcome, Refused, eventually, expect_equal, refused};
 
 impl Client {
     fn topics_done(&self, answer: KafkaResult<Vec<TopicResult>>) -> Outcome {
@@ -102,10 +102,13 @@ impl Client {
 
     /// A topic config's value and whether it is the default.
     pub fn describe_config(&self, topic: &str, name: &str) -> Outcome<(Option<String>, bool)> {
-        let resource = [ResourceSpecifier::Topic(topic)];
+        self.describe_config_of(ResourceSpecifier::Topic(topic), name)
+    }
+
+    fn describe_config_of(&self, resource: ResourceSpecifier, name: &str) -> Outcome<(Option<String>, bool)> {
         let answer = self
             .runtime
-            .block_on(self.admin.describe_configs(&resource, &AdminOptions::new()))
+            .block_on(self.admin.describe_configs(&[resource], &AdminOptions::new()))
             .map_err(refused)?;
         let resource = answer
             .into_iter()
@@ -118,10 +121,20 @@ impl Client {
 
     /// Replaces the topic's configs (AlterConfigs, not the incremental kind): what is not named goes back to its default.
     pub fn replace_configs(&self, topic: &str, config: &[(&str, &str)]) -> Outcome {
-        let alter = config.iter().fold(
-            AlterConfig::new(ResourceSpecifier::Topic(topic)),
-            |alter, (k, v)| alter.set(k, v),
-        );
+        self.replace_configs_of(ResourceSpecifier::Topic(topic), config)
+    }
+
+    /// Configures a group, and asks what it has then: of a refusal the binding says nothing.
+    pub fn configure_group(&self, group: &str, name: &str, value: &str) -> Outcome {
+        self.replace_configs_of(ResourceSpecifier::Group(group), &[(name, value)])?;
+        let (found, _) = self.describe_config_of(ResourceSpecifier::Group(group), name)?;
+        expect_equal(found.as_deref(), Some(value), name)
+    }
+
+    fn replace_configs_of(&self, resource: ResourceSpecifier, config: &[(&str, &str)]) -> Outcome {
+        let alter = config
+            .iter()
+            .fold(AlterConfig::new(resource), |alter, (k, v)| alter.set(k, v));
         let answer = self
             .runtime
             .block_on(self.admin.alter_configs([&alter], &AdminOptions::new()))

@@ -2,6 +2,7 @@ package dev.tautline.interop;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -13,6 +14,11 @@ import org.apache.kafka.common.TopicPartition;
 final class DoomedMember extends Member {
     private final Process process;
     private final Thread listener;
+    private final List<Long> alive = new ArrayList<>(); // when it had time to say so, by the clock that processes share; the listener's
+
+    /** When it was killed, and for how long it may have had no time for a heartbeat before: a machine can be that busy. */
+    record Death(long atNanos, long stalledMs) {
+    }
 
     DoomedMember(Account account, Joining how) throws IOException {
         super("doomed", account);
@@ -38,6 +44,8 @@ final class DoomedMember extends Member {
                         partitions.add(new TopicPartition(said[i], Integer.parseInt(said[i + 1])));
                     }
                     owns(partitions);
+                } else if (said[0].equals("alive")) {
+                    alive.add(Long.parseLong(said[1]));
                 } else {
                     var at = new TopicPartition(said[1], Integer.parseInt(said[2]));
                     if (said[0].equals("processed")) {
@@ -53,15 +61,23 @@ final class DoomedMember extends Member {
         }
     }
 
-    long kill() throws InterruptedException {
+    Death kill() throws InterruptedException {
+        long killed = System.nanoTime();
+        long killedMs = System.currentTimeMillis();
         process.toHandle().destroyForcibly(); // through the process it would close the stream, with lines still to be read
         process.waitFor();
-        long killed = System.nanoTime();
         listener.join();
-        return killed;
+        alive.add(killedMs);
+        long stalledMs = 0;
+        for (int i = 1; i < alive.size(); i++) {
+            if (alive.get(i) > killedMs - Fleet.HEARTBEAT_WITHIN_MS) {
+                stalledMs = Math.max(stalledMs, alive.get(i) - alive.get(i - 1));
+            }
+        }
+        return new Death(killed, stalledMs);
     }
 
-    /** The whole program of such a member. */
+    /** The whole program of such a member. It says what the time is whenever it has some. */
     static void main(List<String> how) throws InterruptedException {
         Account told = new Account() {
             @Override
@@ -82,6 +98,7 @@ final class DoomedMember extends Member {
                 member.owned().forEach(at -> line.append(' ').append(at.topic()).append(' ').append(at.partition()));
                 System.out.println(line + " .");
             }
+            System.out.println("alive " + System.currentTimeMillis() + " .");
         }
     }
 }

@@ -12,13 +12,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 
 /** The members of one group on one topic, and their load. */
 final class Fleet {
     static final int PARTITIONS = 10;
     static final int SESSION_MS = 20_000; // long enough for members on a busy machine
     static final int KILLED_SESSION_MS = 6000; // the least that brokers allow by default
+    static final int HEARTBEAT_WITHIN_MS = 2000; // a member that has time has sent one by then
 
     final String group;
     final Ledger ledger = new Ledger();
@@ -100,6 +104,12 @@ final class Fleet {
         String note = ledger.verify(ends);
         expectEqual(committed(), ends, "the group's committed offsets");
         return note;
+    }
+
+    /** Gives the group, which speaks the consumer protocol, a session of its own. */
+    void configureSession(int sessionMs) throws Exception {
+        var session = new AlterConfigOp(new ConfigEntry("consumer.session.timeout.ms", "" + sessionMs), AlterConfigOp.OpType.SET);
+        client.admin.incrementalAlterConfigs(Map.of(new ConfigResource(ConfigResource.Type.GROUP, group), List.of(session))).all().get();
     }
 
     Map<TopicPartition, Long> committed() throws Exception {
