@@ -240,6 +240,8 @@ impl<C: Coordinator + 'static> Host<C> {
         let loaded = replay(self, &mut coordinator).await;
         drop(turn);
         match loaded {
+            // The log may be closed from now on.
+            _ if self.is_stopped() => false,
             Ok(end) => {
                 *self.coordinator.borrow_mut() = Some(coordinator);
                 self.enter(Phase::Serving);

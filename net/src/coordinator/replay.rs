@@ -16,7 +16,7 @@ const SKIPPED_LINES_MAX: u64 = 10;
 /// Replays all that is committed, and waits for what is under way. Gives the log's end.
 ///
 /// # Errors
-/// Why the log can't be read, or not now.
+/// Why the log can't be read, or not now; also that the host was stopped before the end.
 pub(super) async fn replay<C: Coordinator + 'static>(
     host: &Host<C>,
     coordinator: &mut C,
@@ -29,7 +29,11 @@ pub(super) async fn replay<C: Coordinator + 'static>(
     host.partition.note_committed();
     let mut at = log.start_offset();
     let mut skipped = 0;
-    while at < log.end_offset() && !host.is_stopped() {
+    while at < log.end_offset() {
+        // Half a log is not a state: what it has not seen yet it would take for gone, and write that down.
+        if host.is_stopped() {
+            return Err(format!("it was stopped at offset {at} of {}", log.end_offset()));
+        }
         let bytes = read(log, at).await?;
         let mut rest = &bytes[..];
         while !rest.is_empty() {

@@ -63,6 +63,9 @@ impl<'a, C: Coordinator + 'static> Serving<'a, C> {
     }
 
     async fn serve(&mut self) -> Result<(), String> {
+        if self.host.is_stopped() {
+            return Ok(());
+        }
         self.decide(|coordinator, now, decided| coordinator.replayed(now, decided))
             .await?;
         loop {

@@ -1,7 +1,8 @@
-//! A coordinator that adds numbers up by key.
+//! A coordinator that adds numbers up by key. Where there is a total of [`REPLAYS`], it counts its replays in the log.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tautline_replica::coordinator::{
@@ -34,9 +35,14 @@ pub enum Answered {
     Waited,
 }
 
+/// The key under which replays are counted, if it was ever added to.
+pub const REPLAYS: &str = "replays";
+
 /// See the module.
 #[derive(Default)]
 pub struct Adder {
+    /// Records that this and other coordinators have replayed.
+    replayed: Rc<Cell<usize>>,
     totals: BTreeMap<Vec<u8>, i64>,
     open: BTreeMap<i64, Vec<(Vec<u8>, i64)>>,
     waiting: Vec<(i64, Token)>,
@@ -47,6 +53,14 @@ pub struct Adder {
 const SLOW: Duration = Duration::from_millis(20);
 
 impl Adder {
+    /// One that counts the records it replays there.
+    pub fn counting(replayed: Rc<Cell<usize>>) -> Adder {
+        Adder {
+            replayed,
+            ..Adder::default()
+        }
+    }
+
     /// How many wait.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
@@ -126,6 +140,7 @@ impl Coordinator for Adder {
         value: Option<&[u8]>,
         _timestamp_ms: i64,
     ) -> Result<(), String> {
+        self.replayed.set(self.replayed.get() + 1);
         let total = value.and_then(|value| value.first_chunk()).ok_or("no total")?;
         let entry = (key.to_vec(), i64::from_be_bytes(*total));
         match producer {
@@ -144,6 +159,13 @@ impl Coordinator for Adder {
 
     fn replayed(&mut self, _: Now<'_>, decided: &mut Decided) {
         decided.effects.push(("replayed", self.totals.len() as i64));
+        if let Some(replays) = self.totals.get_mut(REPLAYS.as_bytes()) {
+            *replays += 1;
+            decided.batches.push(CoordinatorBatch {
+                producer: None,
+                records: vec![record(REPLAYS, *replays, 0)],
+            });
+        }
     }
 }
 

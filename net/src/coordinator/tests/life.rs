@@ -85,11 +85,16 @@ impl Disk {
             };
             main(life).await;
             host.stop();
-            while Rc::strong_count(&host) > 1 {
-                yield_now().await;
-            }
+            ended(&host, 1).await;
             store.abandon().await;
         });
+    }
+}
+
+/// Waits until the host's task has ended, where so many others have the host.
+async fn ended(host: &Rc<Host<Adder>>, others: usize) {
+    while Rc::strong_count(host) > others {
+        yield_now().await;
     }
 }
 
@@ -101,6 +106,7 @@ struct Seen {
     answers: RefCell<FxHashMap<Token, Told>>,
     effects: RefCell<Vec<(&'static str, i64)>>,
     came: Signal,
+    replayed: Rc<Cell<usize>>,
 }
 
 struct Around {
@@ -110,7 +116,7 @@ struct Around {
 
 impl Surroundings<Adder> for Around {
     fn coordinator(&self) -> Adder {
-        Adder::default()
+        Adder::counting(self.seen.replayed.clone())
     }
 
     fn image(&self) -> Arc<MetadataImage> {
@@ -150,6 +156,17 @@ impl Life {
         while self.host.look(|_| ()).is_none() {
             yield_now().await;
         }
+    }
+
+    /// Stops the host, and waits until its task has ended.
+    pub async fn stop(&self) {
+        self.host.stop();
+        ended(&self.host, 2).await;
+    }
+
+    /// How many records were replayed.
+    pub fn replayed(&self) -> usize {
+        self.seen.replayed.get()
     }
 
     /// How many wait in the coordinator.

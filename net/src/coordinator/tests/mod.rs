@@ -12,8 +12,9 @@ use tautline_core::task::yield_now;
 use tautline_replica::coordinator::TransactionalProducer;
 use tautline_store::{Fault, FaultPlan, TransactionVersion};
 
-use self::adder::{Answered, Asked};
+use self::adder::{Answered, Asked, REPLAYS};
 use self::life::Disk;
+use super::limits::REPLAY_BYTES;
 
 const PRODUCER: TransactionalProducer = TransactionalProducer {
     id: ProducerId(7),
@@ -240,5 +241,40 @@ fn a_stopped_host_refuses_those_who_wait_and_those_who_come() {
         assert_eq!(life.answer(waits).await.0, Err(ErrorCode::NotCoordinator));
         let late = life.ask(Asked::Get("a"));
         assert_eq!(life.answer(late).await.0, Err(ErrorCode::NotCoordinator));
+    });
+}
+
+/// KAFKA-16030: a coordinator that has read half of its log must not write down that the other half is not there.
+#[test]
+fn a_host_that_is_stopped_while_it_loads_writes_nothing() {
+    const RECORDS: usize = 12;
+    let disk = Disk::new();
+    disk.live(|life| async move {
+        life.serving().await;
+        let mut last = life.ask(Asked::Add(REPLAYS, 0));
+        for _ in 1..RECORDS {
+            last = life.ask(Asked::Fill("a", REPLAY_BYTES / 8));
+        }
+        life.answer(last).await.0.unwrap();
+    });
+    disk.live(|life| async move {
+        let end = life.log().end_offset();
+        assert_eq!(end, Offset(RECORDS as i64));
+        while life.replayed() == 0 {
+            yield_now().await;
+        }
+        life.stop().await;
+        assert!(life.replayed() < RECORDS, "it was stopped between two reads");
+        assert_eq!(life.log().end_offset(), end);
+        assert_eq!(life.effects(), []);
+    });
+    disk.live(|life| async move {
+        life.serving().await;
+        let token = life.ask(Asked::Get(REPLAYS));
+        assert_eq!(
+            life.answer(token).await.0,
+            Ok(Answered::Total(1)),
+            "a whole replay counts"
+        );
     });
 }
