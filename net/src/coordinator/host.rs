@@ -204,6 +204,10 @@ impl<C: Coordinator + 'static> Host<C> {
         self.inbox.borrow_mut().pop_front()
     }
 
+    pub(super) fn has_input(&self) -> bool {
+        !self.inbox.borrow().is_empty()
+    }
+
     pub(super) fn take_image_changed(&self) -> bool {
         self.image_changed.take()
     }

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// all members of the largest group can come at once.
 pub const INBOX_MAX: usize = 32 << 10;
 
+/// Requests that a coordinator takes in a row; then it looks at the time and at the metadata, however many more have come.
+pub const INPUTS_PER_ROUND: usize = 64;
+
 /// One part of so many of a shard's memory is what its coordinators may hold together. What they have no room for is
 /// COORDINATOR_NOT_AVAILABLE: see [`tautline_replica::memory`].
 pub const MEMORY_SHARE: usize = 4;

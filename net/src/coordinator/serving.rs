@@ -4,6 +4,7 @@
 //! - The batches of a decision are appended, in order, before the next decision is taken.
 //! - A reply goes out, and an effect is begun, only when all that was appended until it was decided is committed, and then at
 //!   once. Many decisions may wait for their commit at a time: the log writes them together.
+//! - However much comes, what time has made due is done within a bounded number of decisions.
 //! - When a batch can't be appended or committed nothing more goes out: the host then drops the coordinator.
 
 use std::pin::pin;
@@ -18,7 +19,7 @@ use tautline_replica::coordinator::{Coordinator, CoordinatorBatch, Decision, Now
 use tautline_store::Verification;
 
 use super::host::{Host, Input, TransactionEnd};
-use super::limits::SLEEP_MAX;
+use super::limits::{INPUTS_PER_ROUND, SLEEP_MAX};
 use super::own_log::OwnLog;
 use super::pending::{Due, Pending};
 
@@ -80,7 +81,10 @@ impl<'a, C: Coordinator + 'static> Serving<'a, C> {
                 self.decide(|coordinator, now, decided| coordinator.image_changed(now, decided))
                     .await?;
             }
-            while let Some(input) = self.host.take_input() {
+            for _ in 0..INPUTS_PER_ROUND {
+                let Some(input) = self.host.take_input() else {
+                    break;
+                };
                 self.take(input).await?;
                 yield_if_needed().await;
             }
@@ -92,6 +96,10 @@ impl<'a, C: Coordinator + 'static> Serving<'a, C> {
             // A coordinator with much to do is called again at once: others have their turn in between.
             yield_if_needed().await;
             self.log.check_end()?;
+            // The news of those who came before this round was rung before it.
+            if self.host.has_input() {
+                continue;
+            }
             let timer = match self.sleep_max() {
                 Some(time) => Either::Left(sleep(time)),
                 None => Either::Right(pending()),

@@ -80,10 +80,11 @@ impl Disk {
             let host = Host::start(partition, Box::new(around), gate);
             let life = Life {
                 host: host.clone(),
-                seen,
+                seen: seen.clone(),
                 next: Cell::new(0),
             };
             main(life).await;
+            *seen.listener.borrow_mut() = None;
             host.stop();
             ended(&host, 1).await;
             store.abandon().await;
@@ -101,12 +102,16 @@ async fn ended(host: &Rc<Host<Adder>>, others: usize) {
 /// An answer, with the log's end and what of it was committed when it came.
 type Told = (Result<Answered, ErrorCode>, Offset, Offset);
 
+type Listener = Rc<dyn Fn(Token)>;
+
 #[derive(Default)]
 struct Seen {
     answers: RefCell<FxHashMap<Token, Told>>,
     effects: RefCell<Vec<(&'static str, i64)>>,
     came: Signal,
     replayed: Rc<Cell<usize>>,
+    /// Is told of each answer before the host goes on.
+    listener: RefCell<Option<Listener>>,
 }
 
 struct Around {
@@ -127,6 +132,10 @@ impl Surroundings<Adder> for Around {
         let told = (answer, self.log.end_offset(), self.log.committed_end());
         let before = self.seen.answers.borrow_mut().insert(token, told);
         assert!(before.is_none(), "a request has one answer");
+        let listener = self.seen.listener.borrow().clone();
+        if let Some(listener) = listener {
+            listener(token);
+        }
         self.seen.came.notify_all();
     }
 
@@ -205,6 +214,11 @@ impl Life {
             verification,
             version,
         })
+    }
+
+    /// Calls `listener` with each answer, as the host gives it.
+    pub fn listen(&self, listener: impl Fn(Token) + 'static) {
+        *self.seen.listener.borrow_mut() = Some(Rc::new(listener));
     }
 
     /// [`Life::answer`] while the core has other things to do all the time.

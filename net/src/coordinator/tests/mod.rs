@@ -3,7 +3,9 @@
 mod adder;
 mod life;
 
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tautline_core::batch::EndTransactionMarker;
 use tautline_core::error::ErrorCode;
@@ -191,6 +193,32 @@ fn deadlines_are_kept() {
         while life.waiting() > 0 {
             yield_now().await;
         }
+    });
+}
+
+/// Two clients that ask again as soon as they are answered, so that one always waits: time goes on all the same.
+#[test]
+fn deadlines_are_kept_while_requests_never_end() {
+    const WAIT: Duration = Duration::from_millis(20);
+    const ENDLESS: Duration = Duration::from_secs(5);
+    let disk = Disk::new();
+    disk.live(|life| async move {
+        life.serving().await;
+        let life = Rc::new(life);
+        let waits = life.ask(Asked::Wait(WAIT.as_millis() as i64));
+        let (asking, began) = (Rc::downgrade(&life), Instant::now());
+        life.listen(move |token| {
+            if token != waits
+                && began.elapsed() < ENDLESS
+                && let Some(life) = asking.upgrade()
+            {
+                life.ask(Asked::Get("a"));
+            }
+        });
+        life.ask(Asked::Get("a"));
+        life.ask(Asked::Get("a"));
+        assert_eq!(life.answer_when_busy(waits).await.0, Ok(Answered::Waited));
+        assert!(began.elapsed() < ENDLESS, "only when nobody asked any more");
     });
 }
 
