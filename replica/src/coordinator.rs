@@ -11,7 +11,8 @@
 //! Contract between a coordinator and its host (the task on the shard that owns the partition):
 //! - A decision changes the coordinator at once; the host appends its batches in order before it takes the next step, and lets
 //!   replies go only when all that was appended until then is committed: nobody is told what a crash could undo.
-//! - When a batch can't be appended or committed, the host drops the coordinator, answers all that wait with
+//! - While the disk is full a batch waits, and the host takes no request but those that [write
+//!   nothing](Coordinator::writes_nothing). When a batch can't be appended otherwise, or not be committed, the host drops the coordinator, answers all that wait with
 //!   NOT_COORDINATOR, and replays a new one from the log: there is no other way back.
 //! - Replaying the log, or a prefix that was compacted, gives the state of the coordinator that wrote it, but for what was
 //!   never in the log: who waits, and how long a member has been silent.
@@ -102,6 +103,12 @@ pub trait Coordinator {
         request: Self::Request,
         decided: &mut Decision<Self::Response, Self::Effect>,
     );
+
+    /// Whether it takes this request, as things are, without a batch and answers it at once, or else refuses it: such requests are
+    /// taken also while the log takes no batch, so that clients who only say that they live go on doing so.
+    fn writes_nothing(&self, _request: &Self::Request) -> bool {
+        false
+    }
 
     /// Does what time has made due.
     fn tick(&mut self, now: Now<'_>, decided: &mut Decision<Self::Response, Self::Effect>);

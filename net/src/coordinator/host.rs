@@ -2,28 +2,28 @@
 //!
 //! Promises, to those who ask: each request gets one answer, or the refusal that Kafka documents for its state; an answer that a
 //! crash could undo goes out only when what it rests on is committed (see [`super::serving`]); requests are decided on in the
-//! order in which they came. Those who ask are never held up by a coordinator that loads or has failed.
+//! order in which they came. Those who ask are never held up by a coordinator that loads or has failed, or whose disk is full (see
+//! [`super::full_disk`]).
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use tautline_core::batch::EndTransactionMarker;
 use tautline_core::error::ErrorCode;
 use tautline_core::sync::Signal;
 use tautline_core::task::{Queue, spawn};
-use tautline_core::time::sleep;
+use tautline_core::time::{monotonic_ns, sleep};
 use tautline_replica::coordinator::{Coordinator, Token, TransactionalProducer};
 use tautline_replica::metadata::MetadataImage;
 use tautline_store::{TransactionVersion, Verification};
 
 use super::gate::Gate;
-use super::limits::{INBOX_MAX, RESTART_PAUSE_MAX, RESTART_PAUSE_MIN};
+use super::limits::{INBOX_MAX, RESTART_PAUSE_MAX, RESTART_PAUSE_MIN, SERVED_LONG};
 use super::replay::replay;
 use super::serving::{Ended, Serving};
 use crate::broker::Partition;
@@ -32,6 +32,9 @@ use crate::broker::Partition;
 pub trait Surroundings<C: Coordinator> {
     /// A coordinator that has read nothing yet.
     fn coordinator(&self) -> C;
+
+    /// The coordinator has replayed its whole log, and is about to serve.
+    fn loaded(&self, coordinator: &mut C);
 
     /// The metadata.
     fn image(&self) -> Arc<MetadataImage>;
@@ -224,20 +227,17 @@ impl<C: Coordinator + 'static> Host<C> {
         while !self.is_stopped() {
             let served = self.load_and_serve(&gate).await;
             self.refuse_all();
-            if self.is_stopped() {
-                return;
+            // One that came to serve and failed at once has cured nothing: the next one may fare no better.
+            if served >= SERVED_LONG {
+                pause = RESTART_PAUSE_MIN;
             }
-            pause = if served {
-                RESTART_PAUSE_MIN
-            } else {
-                (pause * 2).min(RESTART_PAUSE_MAX)
-            };
             self.rest(pause).await;
+            pause = (pause * 2).min(RESTART_PAUSE_MAX);
         }
     }
 
-    /// Runs one coordinator from its replay to its end. Whether it came to serve.
-    async fn load_and_serve(&self, gate: &Gate) -> bool {
+    /// Runs one coordinator from its replay to its end. How long it served.
+    async fn load_and_serve(&self, gate: &Gate) -> Duration {
         self.enter(Phase::Loading);
         let turn = gate.enter().await;
         let mut coordinator = self.surroundings.coordinator();
@@ -245,19 +245,21 @@ impl<C: Coordinator + 'static> Host<C> {
         drop(turn);
         match loaded {
             // The log may be closed from now on.
-            _ if self.is_stopped() => false,
+            _ if self.is_stopped() => Duration::ZERO,
             Ok(end) => {
+                self.surroundings.loaded(&mut coordinator);
                 *self.coordinator.borrow_mut() = Some(coordinator);
                 self.enter(Phase::Serving);
+                let began_ns = monotonic_ns();
                 match Serving::new(self, end).run().await {
                     Ended::Stopped => {}
                     Ended::Failed(reason) => self.give_up(&reason),
                 }
-                true
+                Duration::from_nanos(monotonic_ns() - began_ns)
             }
             Err(reason) => {
                 self.give_up(&reason);
-                false
+                Duration::ZERO
             }
         }
     }
@@ -280,14 +282,17 @@ impl<C: Coordinator + 'static> Host<C> {
 
     /// Waits before another try, until the log has no known fault; a stop ends it.
     async fn rest(&self, pause: Duration) {
+        let mut over = Box::pin(sleep(pause));
         loop {
             let news = self.news.wait();
             if self.is_stopped() {
                 return;
             }
-            select(pin!(sleep(pause)), news).await;
-            if self.partition.log.failure().is_none() {
-                return;
+            if let Either::Left(_) = select(&mut over, news).await {
+                if self.partition.log.failure().is_none() {
+                    return;
+                }
+                over = Box::pin(sleep(pause));
             }
         }
     }

@@ -19,6 +19,9 @@ pub trait Hosted: Coordinator<Request: Send + 'static, Response: Send + 'static>
     /// One that has read nothing yet.
     fn create(broker: &Rc<Broker>, partition: PartitionIndex) -> Self;
 
+    /// It has replayed its whole log, and is about to serve.
+    fn loaded(&mut self, _broker: &Rc<Broker>, _partition: PartitionIndex) {}
+
     /// Begins what one of its partitions wants to be done elsewhere.
     fn act(broker: &Rc<Broker>, partition: PartitionIndex, effect: Self::Effect);
 }

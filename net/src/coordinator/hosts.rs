@@ -132,6 +132,10 @@ impl<C: Hosted> Surroundings<C> for OnShard {
         C::create(&self.broker(), self.index)
     }
 
+    fn loaded(&self, coordinator: &mut C) {
+        coordinator.loaded(&self.broker(), self.index);
+    }
+
     fn image(&self) -> Arc<MetadataImage> {
         self.broker().image()
     }

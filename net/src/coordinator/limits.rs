@@ -25,11 +25,21 @@ pub const MEMORY_PAUSE: Duration = Duration::from_millis(10);
 /// ... and how often, before the coordinator is given up.
 pub const MEMORY_TRIES: usize = 200;
 
+/// How long an append waits before it is tried again while the disk is full. It goes on for as long as that takes, but ...
+pub const DISK_PAUSE: Duration = Duration::from_millis(200);
+
+/// ... those who wait for an answer are then told COORDINATOR_NOT_AVAILABLE. Less than the sessions of members are long
+/// (`group.min.session.timeout.ms`), and than clients wait for an answer.
+pub const DISK_WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// The first pause before a coordinator that was given up is replayed; it doubles with each failure, ...
 pub const RESTART_PAUSE_MIN: Duration = Duration::from_millis(50);
 
-/// ... up to this.
+/// ... up to this, ...
 pub const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// ... and begins anew after one that has served for so long.
+pub const SERVED_LONG: Duration = Duration::from_secs(60);
 
 /// The longest that a host sleeps while its coordinator has a deadline: the wall clock may be set meanwhile.
 pub const SLEEP_MAX: Duration = Duration::from_secs(10);
@@ -54,6 +64,8 @@ pub const MARKERS_PAUSE_MAX: Duration = Duration::from_secs(1);
 pub const COORDINATOR_EPOCHS_PER_START: i32 = 1 << 13;
 
 const _: () = assert!(RESTART_PAUSE_MIN.as_nanos() < RESTART_PAUSE_MAX.as_nanos());
+const _: () = assert!(RESTART_PAUSE_MAX.as_nanos() < SERVED_LONG.as_nanos());
+const _: () = assert!(DISK_PAUSE.as_nanos() < DISK_WAIT_MAX.as_nanos());
 /// What a batch takes besides its records' keys and values.
 const BATCH_OVERHEAD_BYTES: usize = 1 << 20;
 

@@ -13,6 +13,7 @@
 //! between them is said by [`Hosted`].
 
 mod ask;
+mod full_disk;
 mod gate;
 mod groups;
 mod host;

@@ -19,6 +19,17 @@ const FORGOTTEN: &str = "the log has forgotten what was appended";
 /// A coordinator's batches have no sequence.
 const NO_SEQUENCE: i32 = -1;
 
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Append {
+    /// It is in the log.
+    Done,
+    /// It comes from a producer, or from a coordinator, that is fenced; the log goes on.
+    Refused(ErrorCode),
+    /// Nothing was appended. The log goes on when there is room.
+    DiskFull,
+}
+
 /// See the module.
 pub(super) struct OwnLog<'a> {
     partition: &'a Rc<Partition>,
@@ -93,8 +104,7 @@ impl<'a> OwnLog<'a> {
         }
     }
 
-    /// Appends when there is room; after each wait for it `waited` is told what is committed. A batch of a producer that is fenced
-    /// is refused, and the log goes on.
+    /// Appends when there is room; after each wait for it `waited` is told what is committed.
     ///
     /// # Errors
     /// The log takes no more.
@@ -102,14 +112,15 @@ impl<'a> OwnLog<'a> {
         &mut self,
         append: impl Fn(&Rc<Partition>) -> Result<Appended, AppendError>,
         mut waited: impl FnMut(Offset),
-    ) -> Result<Result<(), ErrorCode>, String> {
+    ) -> Result<Append, String> {
         let mut tries = 0;
         let appended = loop {
             match append(self.partition) {
                 Ok(appended) => break appended,
                 Err(error @ (AppendError::InvalidProducerEpoch | AppendError::CoordinatorFenced { .. })) => {
-                    return Ok(Err(error.error_code()));
+                    return Ok(Append::Refused(error.error_code()));
                 }
+                Err(AppendError::DiskFull) => return Ok(Append::DiskFull),
                 Err(AppendError::Backlog) => {
                     let flushed = self.partition.log.flush().await;
                     flushed.map_err(|error| error.to_string())?;
@@ -126,6 +137,6 @@ impl<'a> OwnLog<'a> {
             return Err(FORGOTTEN.to_owned());
         }
         self.end = appended.last_offset.next();
-        Ok(Ok(()))
+        Ok(Append::Done)
     }
 }

@@ -81,10 +81,15 @@ impl<'a, C: Coordinator> Pending<'a, C> {
         }
     }
 
-    /// Tells all who wait that it is over.
-    pub fn refuse_all(self) {
-        for token in self.waiting {
-            self.surroundings.answer(token, Err(ErrorCode::NotCoordinator));
+    /// Tells all who wait now that they don't get an answer.
+    pub fn refuse(&mut self, refusal: ErrorCode) {
+        for token in self.waiting.drain() {
+            self.surroundings.answer(token, Err(refusal));
         }
+    }
+
+    /// Tells all who wait that it is over.
+    pub fn refuse_all(mut self) {
+        self.refuse(ErrorCode::NotCoordinator);
     }
 }

@@ -5,22 +5,25 @@
 //! - A reply goes out, and an effect is begun, only when all that was appended until it was decided is committed, and then at
 //!   once. Many decisions may wait for their commit at a time: the log writes them together.
 //! - However much comes, what time has made due is done within a bounded number of decisions.
-//! - When a batch can't be appended or committed nothing more goes out: the host then drops the coordinator.
+//! - When the disk is full nothing is decided until there is room (see [`super::full_disk`]). When a batch can't be appended for
+//!   another reason, or not be committed, nothing more goes out: the host then drops the coordinator.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, pending, select};
 use tautline_core::batch::BatchBuilder;
+use tautline_core::error::ErrorCode;
 use tautline_core::ids::Offset;
 use tautline_core::task::yield_if_needed;
 use tautline_core::time::{now_ms, sleep};
-use tautline_replica::coordinator::{Coordinator, CoordinatorBatch, Decision, Now};
+use tautline_replica::coordinator::{Coordinator, CoordinatorBatch, Decision, Now, Token};
+use tautline_replica::metadata::MetadataImage;
 use tautline_store::Verification;
 
 use super::host::{Host, Input, TransactionEnd};
 use super::limits::{INPUTS_PER_ROUND, SLEEP_MAX};
-use super::own_log::OwnLog;
+use super::own_log::{Append, OwnLog};
 use super::pending::{Due, Pending};
 
 /// Why it serves no more.
@@ -35,9 +38,9 @@ type DecisionOf<C> = Decision<<C as Coordinator>::Response, <C as Coordinator>::
 
 /// See the module.
 pub(super) struct Serving<'a, C: Coordinator> {
-    host: &'a Host<C>,
+    pub(super) host: &'a Host<C>,
     log: OwnLog<'a>,
-    pending: Pending<'a, C>,
+    pub(super) pending: Pending<'a, C>,
     /// What the request that is decided on was given to write in a transaction.
     verification: Verification,
 }
@@ -57,6 +60,7 @@ impl<'a, C: Coordinator + 'static> Serving<'a, C> {
     pub async fn run(mut self) -> Ended {
         let ended = match self.serve().await {
             Ok(()) => Ended::Stopped,
+            Err(_) if self.host.is_stopped() => Ended::Stopped,
             Err(reason) => Ended::Failed(reason),
         };
         self.pending.refuse_all();
@@ -125,12 +129,16 @@ impl<'a, C: Coordinator + 'static> Serving<'a, C> {
                     .await
             }
             Input::Abandoned(token) => {
-                if self.pending.forget(token) {
-                    self.with_coordinator(|coordinator| coordinator.abandoned(token));
-                }
+                self.abandoned(token);
                 Ok(())
             }
             Input::EndTransaction(end) => self.end_transaction(end).await,
+        }
+    }
+
+    pub(super) fn abandoned(&mut self, token: Token) {
+        if self.pending.forget(token) {
+            self.with_coordinator(|coordinator| coordinator.abandoned(token));
         }
     }
 
@@ -147,7 +155,13 @@ impl<'a, C: Coordinator + 'static> Serving<'a, C> {
             |partition| partition.append_marker(producer.id, producer.epoch, marker, version),
             |committed| pending.release(committed),
         );
-        if let Err(refused) = appended.await? {
+        let refused = match appended.await? {
+            Append::Done => None,
+            Append::Refused(refused) => Some(refused),
+            // Nothing rests on it yet: whoever wants it written tries again.
+            Append::DiskFull => Some(ErrorCode::CoordinatorNotAvailable),
+        };
+        if let Some(refused) = refused {
             // Who waited may be gone.
             let _ = ended.send(Err(refused));
             return Ok(());
@@ -166,29 +180,37 @@ impl<'a, C: Coordinator + 'static> Serving<'a, C> {
         decide: impl FnOnce(&mut C, Now<'_>, &mut DecisionOf<C>),
     ) -> Result<(), String> {
         let image = self.host.surroundings.image();
-        let now = Now {
-            ms: now_ms(),
-            image: &image,
-        };
+        let now = now(&image);
         let mut decided = Decision::default();
         self.with_coordinator(|coordinator| decide(coordinator, now, &mut decided));
         for (token, response) in decided.prompt {
             self.pending.answer(token, response);
         }
-        let (log, pending) = (&mut self.log, &mut self.pending);
         for batch in decided.batches {
             let (bytes, verification) = (encode(&batch, now.ms), self.verification);
-            let appended = log.append(
-                |partition| partition.append_own(&bytes, verification),
-                |committed| pending.release(committed),
-            );
-            appended.await?.map_err(|refused| refused.to_string())?;
+            let mut full = None;
+            loop {
+                let (log, pending) = (&mut self.log, &mut self.pending);
+                let appended = log.append(
+                    |partition| partition.append_own(&bytes, verification),
+                    |committed| pending.release(committed),
+                );
+                match appended.await? {
+                    Append::Done => break,
+                    Append::Refused(refused) => return Err(refused.to_string()),
+                    Append::DiskFull => self.wait_for_disk(&mut full).await?,
+                }
+                self.release();
+            }
+            if let Some(full) = full {
+                self.has_disk_again(&full)?;
+            }
         }
         for (token, response) in decided.replies {
-            pending.put_off(log.end(), Due::Reply(token, response));
+            self.pending.put_off(self.log.end(), Due::Reply(token, response));
         }
         for effect in decided.effects {
-            pending.put_off(log.end(), Due::Effect(effect));
+            self.pending.put_off(self.log.end(), Due::Effect(effect));
         }
         self.release();
         Ok(())
@@ -219,10 +241,15 @@ impl<'a, C: Coordinator + 'static> Serving<'a, C> {
         }
     }
 
-    fn with_coordinator<T>(&self, work: impl FnOnce(&mut C) -> T) -> T {
+    pub(super) fn with_coordinator<T>(&self, work: impl FnOnce(&mut C) -> T) -> T {
         let mut coordinator = self.host.coordinator.borrow_mut();
         work(coordinator.as_mut().expect("it is there while it serves"))
     }
+}
+
+/// What enters a decision now.
+pub(super) fn now(image: &MetadataImage) -> Now<'_> {
+    Now { ms: now_ms(), image }
 }
 
 fn encode(batch: &CoordinatorBatch, now_ms: i64) -> Vec<u8> {

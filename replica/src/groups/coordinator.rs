@@ -169,6 +169,17 @@ impl Coordinator for GroupCoordinator {
         }
     }
 
+    /// Heartbeats of classic members; those of a consumer group may assign.
+    fn writes_nothing(&self, request: &GroupRequest) -> bool {
+        let GroupRequest::Heartbeat(heartbeat) = request else {
+            return false;
+        };
+        matches!(
+            self.groups.get(heartbeat.group_id.as_str()),
+            Some(Group::Classic(_))
+        )
+    }
+
     fn tick(&mut self, now: Now<'_>, decided: &mut GroupDecision) {
         while let Some(key) = self.timers.pop_due(now.ms) {
             let (groups, _, mut turn) = self.with(now, decided);

@@ -22,7 +22,7 @@ use super::record;
 use super::timers::Timers;
 use super::transaction::Transaction;
 use super::waiting::Waiting;
-use super::{Effect, TransactionConfig, TransactionRequest, TransactionResponse};
+use super::{Effect, Instance, TransactionConfig, TransactionRequest, TransactionResponse};
 
 /// What a step decides.
 pub(super) type Decided = Decision<TransactionResponse, Effect>;
@@ -31,7 +31,7 @@ pub(super) type Decided = Decision<TransactionResponse, Effect>;
 #[derive(Debug)]
 pub struct TransactionCoordinator {
     pub(super) config: TransactionConfig,
-    pub(super) epoch: i32,
+    pub(super) instance: Instance,
     pub(super) timers: Timers,
     pub(super) waiting: Waiting,
     pub(super) marking: Marking,
@@ -43,20 +43,22 @@ pub struct TransactionCoordinator {
 
 impl TransactionCoordinator {
     /// A coordinator that knows of nothing, to be replayed. It shares the memory with others.
-    ///
-    /// `epoch` is in the markers it asks for, and partitions refuse those of a lower one. It grows with each replay, also of the
-    /// same partition in the same process: or a marker that the one before has asked for could still end a newer transaction.
     #[must_use]
-    pub fn new(config: TransactionConfig, epoch: i32, memory: &CoordinatorMemory) -> Self {
+    pub fn new(config: TransactionConfig, memory: &CoordinatorMemory) -> Self {
         Self {
             config,
-            epoch,
+            instance: Instance::default(),
             timers: Timers::new(&config),
             waiting: Waiting::default(),
             marking: Marking::default(),
             transactions: BTreeMap::new(),
             charge: Charge::new(memory, 0),
         }
+    }
+
+    /// Tells it which one it is, when the whole log is replayed and before it decides anything.
+    pub const fn lead(&mut self, instance: Instance) {
+        self.instance = instance;
     }
 
     /// Number of transactional ids.
@@ -136,7 +138,7 @@ impl TransactionCoordinator {
             append(id, transaction, decided);
             decided
                 .effects
-                .extend(self.marking.ask(id, transaction, self.epoch));
+                .extend(self.marking.ask(id, transaction, self.instance));
         }
         changed
     }

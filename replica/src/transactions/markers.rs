@@ -7,7 +7,7 @@ use crate::coordinator::Now;
 
 use super::coordinator::{Decided, TransactionCoordinator, memory_bytes};
 use super::transaction::Transaction;
-use super::{Effect, MarkersWritten, TransactionState, WriteMarkers};
+use super::{Effect, Instance, MarkersWritten, TransactionState, WriteMarkers};
 
 /// Which decisions of this coordinator wait for their markers. Epochs do not tell the transactions of a client of versions 0 and 1
 /// apart, so each decision has a number.
@@ -23,7 +23,7 @@ impl Marking {
         &mut self,
         transactional_id: &Arc<str>,
         transaction: &Transaction,
-        coordinator_epoch: i32,
+        instance: Instance,
     ) -> Option<Effect> {
         if !transaction.state.is_decided() || transaction.partitions.is_empty() {
             return None;
@@ -33,7 +33,7 @@ impl Marking {
         Some(Effect::WriteMarkers(WriteMarkers {
             transactional_id: transactional_id.clone(),
             producer: transaction.producer,
-            coordinator_epoch,
+            instance,
             decision: self.last,
             committed: transaction.state == TransactionState::PrepareCommit,
             transaction_version: transaction.version,
@@ -46,7 +46,7 @@ impl TransactionCoordinator {
     pub(super) fn markers_written(&mut self, now: Now<'_>, written: &MarkersWritten, decided: &mut Decided) {
         let id = &written.transactional_id;
         let wanted = self.marking.decisions.get(id) == Some(&written.decision);
-        if !wanted || written.coordinator_epoch != self.epoch {
+        if !wanted || written.instance != self.instance.number {
             return;
         }
         let Some(transaction) = self.transactions.get_mut(id) else {
@@ -67,7 +67,7 @@ impl TransactionCoordinator {
     pub(super) fn take_up_markers(&mut self, now: Now<'_>, decided: &mut Decided) {
         let mut without_partitions = Vec::new();
         for (id, transaction) in &self.transactions {
-            let asked = self.marking.ask(id, transaction, self.epoch);
+            let asked = self.marking.ask(id, transaction, self.instance);
             decided.effects.extend(asked);
             if transaction.state.is_decided() && transaction.partitions.is_empty() {
                 without_partitions.push(id.clone());

@@ -47,7 +47,9 @@ pub use coordinator::TransactionCoordinator;
 pub use request::{
     AddPartitionsToTxn, EndTxn, InitProducerId, ListTransactions, MarkersWritten, Pattern, TransactionRequest,
 };
-pub use response::{Effect, TransactionDescription, TransactionListing, TransactionResponse, WriteMarkers};
+pub use response::{
+    Effect, Instance, TransactionDescription, TransactionListing, TransactionResponse, WriteMarkers,
+};
 pub use state::TransactionState;
 pub use version::TransactionVersion;
 

@@ -145,8 +145,8 @@ impl fmt::Debug for Pattern {
 pub struct MarkersWritten {
     /// As in the [`WriteMarkers`](super::WriteMarkers).
     pub transactional_id: Arc<str>,
-    /// As in the [`WriteMarkers`](super::WriteMarkers).
-    pub coordinator_epoch: i32,
+    /// The number of the coordinator that asked.
+    pub instance: u64,
     /// As in the [`WriteMarkers`](super::WriteMarkers).
     pub decision: u64,
     /// Which of its partitions.

@@ -66,6 +66,17 @@ pub struct TransactionListing {
     pub state: TransactionState,
 }
 
+/// One of the coordinators that a partition has one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Instance {
+    /// No other coordinator of the partition has it, as long as the process lives.
+    pub number: u64,
+    /// In the markers it asks for, and partitions refuse those of a lower one. It grows with each coordinator, also of the same
+    /// partition in the same process, as long as there are higher ones: or a marker that the one before has asked for could still
+    /// end a newer transaction.
+    pub epoch: i32,
+}
+
 /// What the host does once everything appended so far is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -81,8 +92,8 @@ pub struct WriteMarkers {
     pub transactional_id: Arc<str>,
     /// Who is in the markers. The epoch may be higher than the one the transaction was written with.
     pub producer: TransactionalProducer,
-    /// Which coordinator it is, the epoch in the markers.
-    pub coordinator_epoch: i32,
+    /// Which coordinator it is; its epoch is in the markers.
+    pub instance: Instance,
     /// Number of the decision among those of this coordinator. Not in the markers.
     pub decision: u64,
     /// Commit, or abort.

@@ -20,6 +20,8 @@ pub enum Asked {
     Fill(&'static str, usize),
     /// Adds when the transaction is committed.
     AddIn(TransactionalProducer, &'static str, i64),
+    /// Says that the client lives.
+    Beat,
     /// Tells the total.
     Get(&'static str),
     /// Answers after so many milliseconds.
@@ -31,6 +33,8 @@ pub enum Asked {
 pub enum Answered {
     /// The total of a key.
     Total(i64),
+    /// It was heard.
+    Heard,
     /// The time is up.
     Waited,
 }
@@ -102,12 +106,17 @@ impl Coordinator for Adder {
                 });
                 decided.replies.push((token, Answered::Total(total)));
             }
+            Asked::Beat => decided.prompt.push((token, Answered::Heard)),
             Asked::Get(key) => {
                 let total = self.totals.get(key.as_bytes()).copied().unwrap_or_default();
                 decided.prompt.push((token, Answered::Total(total)));
             }
             Asked::Wait(ms) => self.waiting.push((now.ms + ms, token)),
         }
+    }
+
+    fn writes_nothing(&self, request: &Asked) -> bool {
+        matches!(request, Asked::Beat)
     }
 
     fn tick(&mut self, now: Now<'_>, decided: &mut Decided) {

@@ -110,6 +110,7 @@ struct Seen {
     effects: RefCell<Vec<(&'static str, i64)>>,
     came: Signal,
     replayed: Rc<Cell<usize>>,
+    loaded: Cell<usize>,
     /// Is told of each answer before the host goes on.
     listener: RefCell<Option<Listener>>,
 }
@@ -122,6 +123,10 @@ struct Around {
 impl Surroundings<Adder> for Around {
     fn coordinator(&self) -> Adder {
         Adder::counting(self.seen.replayed.clone())
+    }
+
+    fn loaded(&self, _: &mut Adder) {
+        self.seen.loaded.set(self.seen.loaded.get() + 1);
     }
 
     fn image(&self) -> Arc<MetadataImage> {
@@ -171,6 +176,17 @@ impl Life {
     pub async fn stop(&self) {
         self.host.stop();
         ended(&self.host, 2).await;
+    }
+
+    /// How many coordinators came to serve.
+    pub fn loaded(&self) -> usize {
+        self.seen.loaded.get()
+    }
+
+    /// The answer, if it has come.
+    pub fn told(&self, token: Token) -> Option<Result<Answered, ErrorCode>> {
+        let answers = self.seen.answers.borrow();
+        answers.get(&token).map(|(answer, ..)| answer.clone())
     }
 
     /// How many records were replayed.

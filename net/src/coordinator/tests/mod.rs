@@ -11,12 +11,12 @@ use tautline_core::batch::EndTransactionMarker;
 use tautline_core::error::ErrorCode;
 use tautline_core::ids::{Offset, ProducerEpoch, ProducerId};
 use tautline_core::task::yield_now;
-use tautline_replica::coordinator::TransactionalProducer;
+use tautline_replica::coordinator::{Token, TransactionalProducer};
 use tautline_store::{Fault, FaultPlan, TransactionVersion};
 
 use self::adder::{Answered, Asked, REPLAYS};
-use self::life::Disk;
-use super::limits::REPLAY_BYTES;
+use self::life::{Disk, Life};
+use super::limits::{DISK_WAIT_MAX, REPLAY_BYTES};
 
 const PRODUCER: TransactionalProducer = TransactionalProducer {
     id: ProducerId(7),
@@ -233,18 +233,10 @@ fn a_failed_log_ends_the_coordinator_and_not_the_host() {
         life.answer(token).await.0.unwrap();
         plan.fail_after(0, Fault::NoSpace);
         let waits = life.ask(Asked::Wait(60_000));
-        // Until the files made before are full.
-        let mut total = 1;
-        loop {
-            let token = life.ask(Asked::Fill("a", 100 << 10));
-            match life.answer(token).await.0 {
-                Ok(Answered::Total(now)) => total = now,
-                other => {
-                    assert_eq!(other, Err(ErrorCode::NotCoordinator));
-                    break;
-                }
-            }
-        }
+        // It goes to a file of its own, which is not there when it is appended.
+        let token = life.ask(Asked::Fill("a", 2 << 20));
+        assert_eq!(life.answer(token).await.0, Err(ErrorCode::NotCoordinator));
+        let total = 1;
         assert_eq!(life.answer(waits).await.0, Err(ErrorCode::NotCoordinator));
         plan.heal();
         life.serving().await;
@@ -294,7 +286,7 @@ fn a_host_that_is_stopped_while_it_loads_writes_nothing() {
         life.stop().await;
         assert!(life.replayed() < RECORDS, "it was stopped between two reads");
         assert_eq!(life.log().end_offset(), end);
-        assert_eq!(life.effects(), []);
+        assert_eq!((life.loaded(), life.effects()), (0, Vec::new()));
     });
     disk.live(|life| async move {
         life.serving().await;
@@ -304,5 +296,112 @@ fn a_host_that_is_stopped_while_it_loads_writes_nothing() {
             Ok(Answered::Total(1)),
             "a whole replay counts"
         );
+    });
+}
+
+/// Fills the disk. Gives the request that waits for room.
+async fn fill(life: &Life, plan: &FaultPlan) -> Token {
+    // A log without a file fails, where one with a full file waits.
+    let first = life.ask(Asked::Add("a", 1));
+    life.answer(first).await.0.unwrap();
+    plan.fail_after(0, Fault::NoSpace);
+    loop {
+        let filled = life.ask(Asked::Fill("a", 20 << 10));
+        let after = life.ask(Asked::Get("a"));
+        match life.answer(after).await.0 {
+            Ok(_) => drop(life.answer(filled).await.0.unwrap()),
+            Err(refused) => {
+                assert_eq!(refused, ErrorCode::CoordinatorNotAvailable);
+                return filled;
+            }
+        }
+    }
+}
+
+/// A full disk fails no log: the coordinator keeps what it has decided.
+#[test]
+fn a_full_disk_is_waited_for_and_heartbeats_go_on() {
+    let mut disk = Disk::new();
+    let plan = Arc::new(FaultPlan::default());
+    disk.options.faults = Some(plan.clone());
+    disk.live(move |life| async move {
+        life.serving().await;
+        let waits = life.ask(Asked::Wait(60_000));
+        let filled = fill(&life, &plan).await;
+        for asked in [Asked::Get("a"), Asked::Add("a", 1)] {
+            let token = life.ask(asked);
+            assert_eq!(
+                life.answer(token).await.0,
+                Err(ErrorCode::CoordinatorNotAvailable)
+            );
+        }
+        let marker = EndTransactionMarker {
+            committed: true,
+            coordinator_epoch: 1,
+        };
+        let ended = life
+            .host()
+            .end_transaction(PRODUCER, marker, TransactionVersion::V1);
+        assert_eq!(ended.await, Err(ErrorCode::CoordinatorNotAvailable));
+        let beat = life.ask(Asked::Beat);
+        assert_eq!(life.answer(beat).await.0, Ok(Answered::Heard));
+        assert_eq!((life.told(filled), life.told(waits)), (None, None));
+        plan.heal();
+        let total = life.log().end_offset().0 + 1;
+        assert_eq!(life.answer(filled).await.0, Ok(Answered::Total(total)));
+        assert_eq!(
+            (life.loaded(), life.waiting()),
+            (1, 1),
+            "it is the same coordinator"
+        );
+    });
+}
+
+#[test]
+fn who_waits_for_a_full_disk_is_told_in_time_and_no_coordinator_is_spent() {
+    let mut disk = Disk::new();
+    let plan = Arc::new(FaultPlan::default());
+    disk.options.faults = Some(plan.clone());
+    disk.live(move |life| async move {
+        life.serving().await;
+        let waits = life.ask(Asked::Wait(60_000));
+        let began = Instant::now();
+        let filled = fill(&life, &plan).await;
+        for token in [waits, filled] {
+            assert_eq!(
+                life.answer(token).await.0,
+                Err(ErrorCode::CoordinatorNotAvailable)
+            );
+        }
+        assert!(began.elapsed() >= DISK_WAIT_MAX);
+        let beat = life.ask(Asked::Beat);
+        assert_eq!(life.answer(beat).await.0, Ok(Answered::Heard));
+        assert_eq!(life.loaded(), 1);
+        let end = life.log().end_offset();
+        plan.heal();
+        while life.loaded() == 1 {
+            yield_now().await;
+        }
+        life.serving().await;
+        assert_eq!(
+            life.log().end_offset(),
+            end.next(),
+            "what was decided was appended"
+        );
+        let token = life.ask(Asked::Get("a"));
+        assert_eq!(life.answer(token).await.0, Ok(Answered::Total(end.0 + 1)));
+    });
+}
+
+#[test]
+fn a_stopped_host_ends_while_it_waits_for_the_disk() {
+    let mut disk = Disk::new();
+    let plan = Arc::new(FaultPlan::default());
+    disk.options.faults = Some(plan.clone());
+    disk.live(move |life| async move {
+        life.serving().await;
+        let filled = fill(&life, &plan).await;
+        life.stop().await;
+        assert_eq!(life.told(filled), Some(Err(ErrorCode::NotCoordinator)));
     });
 }

@@ -45,7 +45,7 @@ pub(super) fn write(broker: &Rc<Broker>, home: PartitionIndex, markers: WriteMar
 async fn run(broker: Rc<Broker>, home: PartitionIndex, mut markers: WriteMarkers) {
     let mut pause = MARKERS_PAUSE_MIN;
     let is_wanted = |broker: &Broker| {
-        !broker.stopping.get() && broker.transactions.is_current(home, markers.coordinator_epoch)
+        !broker.stopping.get() && broker.transactions.is_latest(home, markers.instance.number)
     };
     loop {
         let turn = broker.transactions.ending.enter().await;
@@ -79,7 +79,7 @@ async fn try_all(broker: &Rc<Broker>, markers: &WriteMarkers) -> Round {
         producer: markers.producer,
         marker: EndTransactionMarker {
             committed: markers.committed,
-            coordinator_epoch: markers.coordinator_epoch,
+            coordinator_epoch: markers.instance.epoch,
         },
         version: if markers.transaction_version.bumps_epoch() {
             TransactionVersion::V2
@@ -129,7 +129,7 @@ async fn tell(
     let written = MarkersWritten {
         transactional_id: markers.transactional_id.clone(),
         decision: markers.decision,
-        coordinator_epoch: markers.coordinator_epoch,
+        instance: markers.instance.number,
         partitions,
     };
     while is_wanted(broker) {

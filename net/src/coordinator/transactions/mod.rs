@@ -14,13 +14,13 @@ mod add;
 mod end;
 mod markers;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use rustc_hash::FxHashMap;
 use tautline_core::ids::PartitionIndex;
-use tautline_replica::transactions::{Effect, TransactionCoordinator};
+use tautline_replica::transactions::{Effect, Instance, TransactionCoordinator};
 
 use super::gate::Gate;
 use super::limits::{COORDINATOR_EPOCHS_PER_START, ENDING_MAX};
@@ -38,8 +38,10 @@ pub struct Transactions {
     pub hosts: Hosts<TransactionCoordinator>,
     /// What they have done.
     pub counts: TransactionCounts,
-    /// The epoch of the latest coordinator of each partition.
-    epochs: RefCell<FxHashMap<PartitionIndex, i32>>,
+    /// The number of the latest coordinator of each partition.
+    latest: RefCell<FxHashMap<PartitionIndex, u64>>,
+    /// Coordinators that this shard has had.
+    had: Cell<u64>,
     /// Partitions of this shard that wait to ask their transaction's coordinator, by the questions that are asked now. Each has
     /// one producer's batch waiting.
     questions: RefCell<FxHashMap<Question, Vec<Asking>>>,
@@ -52,7 +54,8 @@ impl Default for Transactions {
         Transactions {
             hosts: Hosts::default(),
             counts: TransactionCounts::default(),
-            epochs: RefCell::default(),
+            latest: RefCell::default(),
+            had: Cell::new(0),
             questions: RefCell::default(),
             ending: Gate::new(ENDING_MAX),
         }
@@ -78,9 +81,17 @@ impl Transactions {
         hosts.iter().filter_map(|host| host.look(ongoing)).sum()
     }
 
-    /// Whether no later coordinator has taken the place of the one with this epoch.
-    fn is_current(&self, partition: PartitionIndex, epoch: i32) -> bool {
-        self.epochs.borrow().get(&partition) == Some(&epoch)
+    /// The number of another coordinator, which takes the place of the partition's latest.
+    fn succeed(&self, partition: PartitionIndex) -> u64 {
+        let number = self.had.get() + 1;
+        self.had.set(number);
+        self.latest.borrow_mut().insert(partition, number);
+        number
+    }
+
+    /// Whether no later coordinator has taken the place of the one with this number.
+    fn is_latest(&self, partition: PartitionIndex, number: u64) -> bool {
+        self.latest.borrow().get(&partition) == Some(&number)
     }
 }
 
@@ -91,11 +102,16 @@ impl Hosted for TransactionCoordinator {
         &broker.transactions.hosts
     }
 
-    fn create(broker: &Rc<Broker>, partition: PartitionIndex) -> Self {
-        let epoch = next_epoch(broker);
-        broker.transactions.epochs.borrow_mut().insert(partition, epoch);
+    fn create(broker: &Rc<Broker>, _: PartitionIndex) -> Self {
         let config = broker.node.config.transaction_config();
-        TransactionCoordinator::new(config, epoch, &broker.coordinator_memory)
+        TransactionCoordinator::new(config, &broker.coordinator_memory)
+    }
+
+    fn loaded(&mut self, broker: &Rc<Broker>, partition: PartitionIndex) {
+        self.lead(Instance {
+            number: broker.transactions.succeed(partition),
+            epoch: next_epoch(broker),
+        });
     }
 
     fn act(broker: &Rc<Broker>, partition: PartitionIndex, effect: Effect) {
@@ -105,7 +121,7 @@ impl Hosted for TransactionCoordinator {
     }
 }
 
-/// An epoch above that of every coordinator before, on any shard and in any start of this node. Partitions then refuse the
+/// An epoch above that of every coordinator that came to serve before, on any shard and in any start of this node. Partitions then refuse the
 /// markers of coordinators that were replaced.
 fn next_epoch(broker: &Broker) -> i32 {
     let incarnation = broker
@@ -118,4 +134,24 @@ fn next_epoch(broker: &Broker) -> i32 {
     incarnation
         .saturating_mul(COORDINATOR_EPOCHS_PER_START)
         .saturating_add(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers don't end, as epochs do.
+    #[test]
+    fn a_coordinator_that_was_replaced_is_never_the_latest() {
+        let transactions = Transactions::default();
+        let (home, other) = (PartitionIndex(0), PartitionIndex(1));
+        let mut before = transactions.succeed(home);
+        for _ in 0..=COORDINATOR_EPOCHS_PER_START {
+            let number = transactions.succeed(home);
+            assert!(transactions.is_latest(home, number) && !transactions.is_latest(home, before));
+            before = number;
+        }
+        transactions.succeed(other);
+        assert!(transactions.is_latest(home, before), "partitions have their own");
+    }
 }

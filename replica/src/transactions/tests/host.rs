@@ -11,9 +11,9 @@ use crate::memory::CoordinatorMemory;
 use crate::metadata::MetadataImage;
 use crate::transactions::coordinator::Decided;
 use crate::transactions::{
-    AddPartitionsToTxn, Effect, EndTxn, InitProducerId, MarkersWritten, TopicPartition, TransactionConfig,
-    TransactionCoordinator, TransactionRequest, TransactionResponse, TransactionState, TransactionVersion,
-    WriteMarkers,
+    AddPartitionsToTxn, Effect, EndTxn, InitProducerId, Instance, MarkersWritten, TopicPartition,
+    TransactionConfig, TransactionCoordinator, TransactionRequest, TransactionResponse, TransactionState,
+    TransactionVersion, WriteMarkers,
 };
 
 pub(super) use TransactionVersion::{V0, V2};
@@ -63,6 +63,20 @@ pub(super) fn code<T>(result: Result<T, Refusal>) -> Answer<T> {
     result.map_err(|refusal| refusal.code)
 }
 
+/// A coordinator with the number of its epoch.
+pub(super) fn coordinator(
+    config: TransactionConfig,
+    epoch: i32,
+    memory: &CoordinatorMemory,
+) -> TransactionCoordinator {
+    let mut coordinator = TransactionCoordinator::new(config, memory);
+    coordinator.lead(Instance {
+        number: epoch.unsigned_abs().into(),
+        epoch,
+    });
+    coordinator
+}
+
 impl Host {
     pub fn new() -> Self {
         Self::with_memory(CoordinatorMemory::of(usize::MAX))
@@ -70,7 +84,7 @@ impl Host {
 
     pub fn with_memory(memory: CoordinatorMemory) -> Self {
         Self {
-            coordinator: TransactionCoordinator::new(CONFIG, 1, &memory),
+            coordinator: coordinator(CONFIG, 1, &memory),
             memory,
             now_ms: 1_000_000,
             log: Vec::new(),
@@ -241,7 +255,7 @@ impl Host {
         let response = self.ask(TransactionRequest::MarkersWritten(MarkersWritten {
             transactional_id: markers.transactional_id.clone(),
             decision: markers.decision,
-            coordinator_epoch: markers.coordinator_epoch,
+            instance: markers.instance.number,
             partitions,
         }));
         assert_eq!(response, TransactionResponse::MarkersWritten);
@@ -269,7 +283,7 @@ impl Host {
     pub fn restart(&mut self) {
         self.epoch += 1;
         self.markers.clear();
-        self.coordinator = TransactionCoordinator::new(CONFIG, self.epoch, &self.memory);
+        self.coordinator = coordinator(CONFIG, self.epoch, &self.memory);
         for record in &self.log {
             self.coordinator
                 .replay(None, &record.key, record.value.as_deref(), 0)

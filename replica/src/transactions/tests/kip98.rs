@@ -32,7 +32,7 @@ fn kip98_a_transaction_commits() {
     assert_eq!(host.state("t"), PrepareCommit);
     let markers = host.markers[0].clone();
     assert!(markers.committed);
-    assert_eq!((markers.producer, markers.coordinator_epoch), (producer, 1));
+    assert_eq!((markers.producer, markers.instance.epoch), (producer, 1));
     assert_eq!(markers.partitions, [partition("a", 0), partition("b", 3)]);
     host.written(&markers, vec![partition("b", 3)]);
     assert_eq!((host.state("t"), host.batches), (PrepareCommit, 0));
@@ -123,7 +123,7 @@ fn kip98_markers_are_asked_for_again_after_a_restart() {
         host.written(&before, vec![partition("a", 0)]);
         host.restart();
         let again = host.markers[0].clone();
-        assert_eq!((again.committed, again.coordinator_epoch), (committed, 2));
+        assert_eq!((again.committed, again.instance.epoch), (committed, 2));
         assert_eq!((again.producer, &again.partitions[..]), (producer, &both[..]));
         host.written(&before, both.to_vec());
         assert!(
@@ -152,7 +152,7 @@ fn kip98_markers_of_another_transaction_are_ignored() {
     host.end("t", holder, true, V0).expect("ongoing");
     host.written(&late, late.partitions.clone());
     late.decision = host.markers[0].decision;
-    late.coordinator_epoch -= 1;
+    late.instance.number -= 1;
     host.written(&late, late.partitions.clone());
     late.transactional_id = "unknown".into();
     host.written(&late, late.partitions.clone());

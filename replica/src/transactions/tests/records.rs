@@ -81,11 +81,8 @@ fn what_is_written_is_what_kafka_writes() {
 
 #[test]
 fn what_is_not_known_is_skipped_and_described() {
-    let mut coordinator = TransactionCoordinator::new(
-        TransactionConfig::default(),
-        0,
-        &CoordinatorMemory::of(usize::MAX),
-    );
+    let mut coordinator =
+        TransactionCoordinator::new(TransactionConfig::default(), &CoordinatorMemory::of(usize::MAX));
     let value = hex(EMPTY_1);
     let mut replay = |key: &[u8], value: &[u8]| coordinator.replay(None, key, Some(value), 0);
     assert_eq!(replay(&hex(KEY), &value), Ok(()));

@@ -99,7 +99,7 @@ fn written(host: &mut Host) -> TransactionRequest {
     TransactionRequest::MarkersWritten(MarkersWritten {
         transactional_id: markers.transactional_id,
         decision: markers.decision,
-        coordinator_epoch: markers.coordinator_epoch,
+        instance: markers.instance.number,
         partitions: markers.partitions,
     })
 }

@@ -8,6 +8,8 @@ use crate::transactions::{
     Effect, TransactionCoordinator, TransactionRequest, TransactionResponse, WriteMarkers,
 };
 
+use crate::transactions::tests::host::coordinator;
+
 use super::world::{CONFIG, Message, World};
 
 /// What waits until the log is committed up to a number of batches.
@@ -121,8 +123,7 @@ impl World {
 
     pub(super) fn replay(&mut self) {
         self.epoch += 1;
-        self.coordinator =
-            TransactionCoordinator::new(CONFIG, self.epoch, &CoordinatorMemory::of(usize::MAX));
+        self.coordinator = coordinator(CONFIG, self.epoch, &CoordinatorMemory::of(usize::MAX));
         replay(&mut self.coordinator, &self.log);
         let mut decided = Decided::default();
         self.coordinator

@@ -8,7 +8,7 @@ use crate::coordinator::{Coordinator, CoordinatorBatch, Token};
 use crate::memory::CoordinatorMemory;
 use crate::metadata::MetadataImage;
 use crate::transactions::record::record;
-use crate::transactions::tests::host::{V0, V2, producer};
+use crate::transactions::tests::host::{V0, V2, coordinator, producer};
 use crate::transactions::transaction::Transaction;
 use crate::transactions::{
     LAST_EPOCH, MarkersWritten, TransactionConfig, TransactionCoordinator, TransactionRequest,
@@ -77,7 +77,7 @@ impl World {
             random,
             now_ms: 0,
             image: MetadataImage::default(),
-            coordinator: TransactionCoordinator::new(CONFIG, 0, &CoordinatorMemory::of(usize::MAX)),
+            coordinator: coordinator(CONFIG, 0, &CoordinatorMemory::of(usize::MAX)),
             epoch: 0,
             log: Vec::new(),
             committed: 0,
@@ -217,12 +217,12 @@ impl World {
             }
             let WriteMarkers {
                 producer,
-                coordinator_epoch,
+                instance,
                 committed,
                 ..
             } = markers;
             self.partitions
-                .mark(partition, producer, coordinator_epoch, committed);
+                .mark(partition, producer, instance.epoch, committed);
             written.push(partition.clone());
         }
         if !rest.partitions.is_empty() {
@@ -233,7 +233,7 @@ impl World {
             let message = Message::Written(MarkersWritten {
                 transactional_id: markers.transactional_id.clone(),
                 decision: markers.decision,
-                coordinator_epoch: markers.coordinator_epoch,
+                instance: markers.instance.number,
                 partitions: written.clone(),
             });
             self.send(30, message);
@@ -242,7 +242,7 @@ impl World {
 
     /// The log gives the state that the coordinator has.
     fn check_replay(&mut self) {
-        let mut replayed = TransactionCoordinator::new(CONFIG, 0, &CoordinatorMemory::of(usize::MAX));
+        let mut replayed = coordinator(CONFIG, 0, &CoordinatorMemory::of(usize::MAX));
         replay(&mut replayed, &self.log);
         assert_eq!(replayed.len(), self.coordinator.len());
         for (id, live) in self.coordinator.transactions() {
