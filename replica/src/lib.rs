@@ -21,6 +21,7 @@ pub mod groups;
 pub mod memory;
 pub mod metadata;
 pub mod names;
+mod re2;
 pub mod records;
 mod refusal;
 pub mod transactions;

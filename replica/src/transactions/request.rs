@@ -10,6 +10,7 @@ use tautline_core::ids::ProducerId;
 
 use crate::Refusal;
 use crate::coordinator::TransactionalProducer;
+use crate::re2::unquoted;
 
 use super::{LAST_EPOCH, TopicPartition, TransactionState, TransactionVersion};
 
@@ -119,6 +120,7 @@ impl Pattern {
                 .size_limit(Self::COMPILED_BYTES_MAX)
                 .build()
         };
+        let text = &*unquoted(text);
         // By itself first: a text with unbalanced brackets must not become valid by what is put around it.
         compile(text)
             .and_then(|_| compile(&format!(r"\A(?:{text})\z")))

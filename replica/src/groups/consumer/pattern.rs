@@ -13,6 +13,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::record::Names;
 use crate::metadata::MetadataImage;
+use crate::re2::unquoted;
 
 /// Longest expression, in bytes. A longer one is INVALID_REGULAR_EXPRESSION.
 pub(crate) const PATTERN_BYTES_MAX: usize = 4_096;
@@ -47,6 +48,7 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
             .dfa_size_limit(PATTERN_CACHE_BYTES_MAX)
             .build()
     };
+    let pattern = &*unquoted(pattern);
     // First by itself, so that it can't close the group that is put around it.
     let unicode = build(pattern, false).is_err();
     let whole = format!(r"\A(?:{pattern})\z");
@@ -191,6 +193,12 @@ mod tests {
         assert!(matches("(?i)ORDERS.*", "orders-07"));
         assert!(matches("", "") && !matches("", "a"));
         assert!(matches(r"\p{L}+", "orders"), "needs Unicode");
+        assert!(
+            matches(r"\Qorders.eu\E-\d+", "orders.eu-7"),
+            "as Pattern.quote writes"
+        );
+        assert!(!matches(r"\Qorders.eu\E-\d+", "orders-eu-7"));
+        assert!(matches(r"\Qa)|(b", "a)|(b"), "to the end");
     }
 
     #[test]

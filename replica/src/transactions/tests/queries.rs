@@ -108,6 +108,7 @@ fn kip664_kip994_kip1152_transactions_are_listed_by_filters() {
     };
     assert_eq!(list(&mut host, pattern("a-.*")), ["a-1", "a-2"]);
     assert_eq!(list(&mut host, pattern("a-1|b-1")), ["a-1", "b-1"]);
+    assert_eq!(list(&mut host, pattern(r"\Qa-\E\d")), ["a-1", "a-2"]);
     assert!(
         list(&mut host, pattern("a")).is_empty(),
         "the whole name has to match"
