@@ -43,6 +43,7 @@ fn owned(call: &Call, request: ConsumerGroupHeartbeatRequest<'_>) -> ConsumerGro
         (TopicId(it.topic_id), partitions)
     };
     ConsumerGroupHeartbeat {
+        makes_own_id: call.version >= 1,
         fresh_member_id: TopicId(Uuid::new_v4()).to_string(),
         client_id: call.client_id(),
         client_host: call.client_host(),

@@ -250,6 +250,8 @@ pub struct ConsumerGroupHeartbeat {
     pub group_id: String,
     /// The member's id, made by the client; may be empty for a new member of version 0.
     pub member_id: String,
+    /// Version 1 on: without an id it is refused (KIP-1082).
+    pub makes_own_id: bool,
     /// The id that a member without one gets: a random UUID in Kafka's base64 form, made by the handler.
     pub fresh_member_id: String,
     /// 0 to join, -1 to leave, -2 to leave for a while as a static member.

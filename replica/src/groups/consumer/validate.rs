@@ -38,6 +38,9 @@ pub(super) fn check(request: &ConsumerGroupHeartbeat, config: &GroupConfig) -> R
         return invalid("GroupId, MemberId or InstanceId is too long.");
     }
     match request.member_epoch {
+        JOIN_EPOCH if request.makes_own_id && request.member_id.is_empty() => {
+            return invalid("MemberId can't be empty.");
+        }
         JOIN_EPOCH => {
             if request.rebalance_timeout_ms == -1 {
                 return invalid("RebalanceTimeoutMs must be provided in first request.");

@@ -375,6 +375,23 @@ fn a_member_of_version_0_gets_an_id() {
 }
 
 #[test]
+fn kip_1082_a_member_of_version_1_brings_its_id() {
+    let mut fixture = Fixture::new();
+    let t = fixture.create_topic("t", 1);
+    let of_version_1 = |member_id: &str| ConsumerGroupHeartbeat {
+        makes_own_id: true,
+        ..joining(member_id, &["t"])
+    };
+    expect_error(
+        &fixture.heartbeat(of_version_1("")),
+        ErrorCode::InvalidRequest,
+        "MemberId can't be empty",
+    );
+    assert!(fixture.log.is_empty());
+    expect(&fixture.heartbeat(of_version_1("a")), 1, Some(&set(t, [0])));
+}
+
+#[test]
 fn most_members_choose_the_assignor() {
     let mut fixture = Fixture::new();
     for topic in ["t", "u"] {

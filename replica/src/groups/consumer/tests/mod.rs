@@ -243,6 +243,7 @@ pub(super) fn quiet(member_id: &str, member_epoch: i32) -> ConsumerGroupHeartbea
     ConsumerGroupHeartbeat {
         group_id: GROUP.to_owned(),
         member_id: member_id.to_owned(),
+        makes_own_id: false,
         fresh_member_id: "fresh".to_owned(),
         member_epoch,
         instance_id: None,
