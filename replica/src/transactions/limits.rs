@@ -7,7 +7,7 @@ use tautline_core::limits::MESSAGE_BYTES_DEFAULT;
 /// Longest transactional id, in bytes: what the key of its record can hold. A longer one is INVALID_REQUEST.
 pub const TRANSACTIONAL_ID_BYTES_MAX: usize = i16::MAX as usize;
 
-/// Transactional ids of one coordinator. A new one beyond is POLICY_VIOLATION until others have expired.
+/// Transactional ids of one coordinator. A new one beyond is COORDINATOR_NOT_AVAILABLE until others have expired.
 pub const TRANSACTIONAL_IDS_MAX: usize = 200_000;
 
 /// Memory of a transactional id besides its bytes and partitions. A new one that there is no

@@ -98,7 +98,7 @@ impl TransactionCoordinator {
                 "{TRANSACTIONAL_IDS_MAX} transactional ids are held by this coordinator; use fewer, or lower \
                  transactional.id.expiration.ms"
             );
-            return Err(Refusal::new(ErrorCode::PolicyViolation, message));
+            return Err(Refusal::new(ErrorCode::CoordinatorNotAvailable, message));
         }
         let transaction = Transaction::new(fresh, timeout_ms, now.ms);
         if !self

@@ -1,8 +1,8 @@
 //! KIP-98: transactions as clients of versions 0 and 1 use them.
 
 use tautline_core::error::ErrorCode::{
-    ConcurrentTransactions, InvalidProducerIdMapping, InvalidRequest, InvalidTransactionTimeout,
-    InvalidTxnState, PolicyViolation, ProducerFenced, TransactionAbortable,
+    ConcurrentTransactions, CoordinatorNotAvailable, InvalidProducerIdMapping, InvalidRequest,
+    InvalidTransactionTimeout, InvalidTxnState, ProducerFenced, TransactionAbortable,
 };
 
 use super::host::{Host, TIMEOUT_MS, V0, partition, producer};
@@ -260,7 +260,7 @@ fn there_is_a_most_of_transactional_ids() {
         }));
     host.restart();
     host.log.clear();
-    assert_eq!(host.init("one more", None), Err(PolicyViolation));
+    assert_eq!(host.init("one more", None), Err(CoordinatorNotAvailable));
     assert!(host.init("t-0", None).is_ok(), "those that are there go on");
     host.tick(604_800_000);
     assert_eq!(host.coordinator.len(), TRANSACTIONAL_IDS_MAX - TIMERS_PER_TICK);
