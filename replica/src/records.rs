@@ -9,6 +9,9 @@ use uuid::Uuid;
 /// Most elements that are set aside for an array before its elements have been seen.
 const PREALLOCATE_MAX: usize = 1024;
 
+/// Longest string, in bytes, whose length fits in two bytes.
+pub const STR_BYTES_MAX: usize = i16::MAX as usize;
+
 /// Why a record can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -367,14 +370,20 @@ impl RecordWriter {
         }
     }
 
-    /// A string that may be null. One longer than its length field can tell is cut at a character: callers bound their
-    /// strings, which come from requests with the same length fields.
+    /// A string that may be null, of at most [`STR_BYTES_MAX`] where lengths are of fixed width. Requests bring no longer ones, since
+    /// their reader refuses them, and whatever else writes one is wrong: cut, the key of a record would be that of something else.
     pub fn nullable_str(&mut self, value: Option<&str>) -> &mut Self {
         if self.flexible {
             return self.nullable_bytes(value.map(str::as_bytes));
         }
         let Some(value) = value else { return self.i16(-1) };
-        let mut length = value.len().min(i16::MAX as usize);
+        debug_assert!(
+            value.len() <= STR_BYTES_MAX,
+            "a string of {} bytes is longer than its length field can tell",
+            value.len()
+        );
+        // A record that can't be read would be worse.
+        let mut length = value.len().min(STR_BYTES_MAX);
         while !value.is_char_boundary(length) {
             length -= 1;
         }
@@ -525,13 +534,28 @@ mod tests {
     }
 
     #[test]
-    fn a_long_string_is_cut_at_a_character() {
-        let text = "é".repeat(20_000);
+    fn the_longest_string_is_written_whole() {
+        let text = "e".repeat(STR_BYTES_MAX);
         let mut writer = RecordWriter::fixed(0);
         writer.str(&text);
         let bytes = writer.finish();
         let mut reader = RecordReader::new(&bytes[2..]);
-        assert_eq!(reader.str().map(str::len), Ok(32_766));
+        assert_eq!(reader.str(), Ok(&*text));
         assert_eq!(reader.end(), Ok(()));
+        // With a length of its own there is no such bound.
+        let longer = text + "e";
+        let mut writer = RecordWriter::flexible(0);
+        writer.str(&longer);
+        let bytes = writer.finish();
+        let mut reader = RecordReader::new(&bytes[2..]);
+        reader.flexible(true);
+        assert_eq!(reader.str(), Ok(&*longer));
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "longer than its length field can tell")]
+    fn a_longer_string_is_not_cut() {
+        RecordWriter::fixed(0).str(&"e".repeat(STR_BYTES_MAX + 1));
     }
 }

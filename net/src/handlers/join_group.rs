@@ -10,6 +10,7 @@ use tautline_core::error::ErrorCode;
 use tautline_replica::groups::GroupRequest;
 use tautline_replica::groups::request::JoinGroup;
 use tautline_replica::groups::response::Joined;
+use tautline_replica::records::STR_BYTES_MAX;
 use uuid::Uuid;
 
 use super::grouped::{told, wait_for};
@@ -22,6 +23,11 @@ const REBALANCE_TIMEOUT_VERSION: i16 = 1;
 const MEMBER_ID_REQUIRED_VERSION: i16 = 4;
 /// First version whose leaders can be told that there is nothing to assign (KIP-814).
 const SKIP_ASSIGNMENT_VERSION: i16 = 9;
+
+/// Bytes of the client's or instance's name that an id begins with; of a longer name only the beginning.
+const MEMBER_ID_PREFIX_BYTES_MAX: usize = 4_096;
+
+const _: () = assert!(MEMBER_ID_PREFIX_BYTES_MAX + 1 + uuid::fmt::Hyphenated::LENGTH <= STR_BYTES_MAX);
 
 /// Has the client join.
 pub async fn handle(mut call: Call) -> Result<Reply, WireError> {
@@ -50,6 +56,15 @@ pub async fn handle(mut call: Call) -> Result<Reply, WireError> {
     Ok(answer(&call, &joined))
 }
 
+/// An id that nobody has: who it is for, and a UUID.
+fn fresh_member_id(name: &str) -> String {
+    let mut length = name.len().min(MEMBER_ID_PREFIX_BYTES_MAX);
+    while !name.is_char_boundary(length) {
+        length -= 1;
+    }
+    format!("{}-{}", &name[..length], Uuid::new_v4())
+}
+
 fn owned(call: &Call) -> Result<JoinGroup, WireError> {
     let request: JoinGroupRequest<'_> = call.decode()?;
     let client_id = call.client_id();
@@ -59,7 +74,7 @@ fn owned(call: &Call) -> Result<JoinGroup, WireError> {
         .iter()
         .map(|it| (it.name.to_string(), Bytes::copy_from_slice(&it.metadata)));
     Ok(JoinGroup {
-        fresh_member_id: format!("{prefix}-{}", Uuid::new_v4()),
+        fresh_member_id: fresh_member_id(prefix),
         protocols: protocols.collect(),
         group_id: request.group_id.into_owned(),
         member_id: request.member_id.into_owned(),
@@ -96,4 +111,17 @@ fn answer(call: &Call, joined: &Joined) -> Reply {
         members: members.collect(),
         ..Default::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_ours_fits_in_a_record() {
+        assert!(fresh_member_id("app").starts_with("app-"));
+        let longest = fresh_member_id(&"\u{20ac}".repeat(STR_BYTES_MAX / 3));
+        assert!(longest.len() <= STR_BYTES_MAX);
+        assert!(longest.starts_with("\u{20ac}\u{20ac}"));
+    }
 }

@@ -4,8 +4,10 @@
 
 use tautline_core::limits::MESSAGE_BYTES_DEFAULT;
 
+use crate::records::STR_BYTES_MAX;
+
 /// Longest transactional id, in bytes: what the key of its record can hold. A longer one is INVALID_REQUEST.
-pub const TRANSACTIONAL_ID_BYTES_MAX: usize = i16::MAX as usize;
+pub const TRANSACTIONAL_ID_BYTES_MAX: usize = STR_BYTES_MAX;
 
 /// Transactional ids of one coordinator. A new one beyond is COORDINATOR_NOT_AVAILABLE until others have expired.
 pub const TRANSACTIONAL_IDS_MAX: usize = 200_000;
