@@ -28,10 +28,45 @@ pub struct Token(pub u64);
 /// What enters a decision besides the request.
 #[derive(Clone, Copy, Debug)]
 pub struct Now<'a> {
-    /// Wall clock, milliseconds since the epoch.
+    /// Wall clock, milliseconds since the epoch: for what is written down. It may be set back and forth.
     pub ms: i64,
+    /// Milliseconds on a clock that nobody sets: for everything that becomes due. Its beginning means nothing.
+    pub monotonic_ms: i64,
     /// The topics there are.
     pub image: &'a MetadataImage,
+}
+
+impl Now<'_> {
+    /// When it is.
+    pub(crate) const fn moment(self) -> Moment {
+        Moment {
+            ms: self.ms,
+            monotonic_ms: self.monotonic_ms,
+        }
+    }
+}
+
+/// A time on both clocks, as in [`Now`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub ms: i64,
+    pub monotonic_ms: i64,
+}
+
+impl Moment {
+    /// A time in a record, of which only the wall clock is known.
+    pub const fn recorded(ms: i64) -> Self {
+        Self { ms, monotonic_ms: 0 }
+    }
+
+    /// The same as seen at `now`: as long ago on both clocks. What a wall clock that was set back has in the future is now.
+    pub fn as_seen(self, now: Self) -> Self {
+        let ago_ms = now.ms.saturating_sub(self.ms).max(0);
+        Self {
+            ms: self.ms,
+            monotonic_ms: now.monotonic_ms.saturating_sub(ago_ms),
+        }
+    }
 }
 
 /// A record of the coordinator's partition, in Kafka's format.
@@ -113,7 +148,7 @@ pub trait Coordinator {
     /// Does what time has made due.
     fn tick(&mut self, now: Now<'_>, decided: &mut Decision<Self::Response, Self::Effect>);
 
-    /// When [`Coordinator::tick`] is to be called next, milliseconds since the epoch.
+    /// When [`Coordinator::tick`] is to be called next, on the clock of [`Now::monotonic_ms`].
     fn deadline_ms(&self) -> Option<i64>;
 
     /// The metadata has changed.

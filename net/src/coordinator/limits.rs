@@ -41,7 +41,7 @@ pub const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// ... and begins anew after one that has served for so long.
 pub const SERVED_LONG: Duration = Duration::from_secs(60);
 
-/// The longest that a host sleeps while its coordinator has a deadline: the wall clock may be set meanwhile.
+/// The longest that a host sleeps while its coordinator has a deadline or its log is being written.
 pub const SLEEP_MAX: Duration = Duration::from_secs(10);
 
 /// The largest batch of an internal topic: a group's members and their metadata are one record.

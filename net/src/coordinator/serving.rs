@@ -16,7 +16,7 @@ use tautline_core::batch::BatchBuilder;
 use tautline_core::error::ErrorCode;
 use tautline_core::ids::Offset;
 use tautline_core::task::yield_if_needed;
-use tautline_core::time::{now_ms, sleep};
+use tautline_core::time::{monotonic_ns, now_ms, sleep};
 use tautline_replica::coordinator::{Coordinator, CoordinatorBatch, Decision, Now, Token};
 use tautline_replica::metadata::MetadataImage;
 use tautline_store::Verification;
@@ -234,7 +234,7 @@ impl<'a, C: Coordinator + 'static> Serving<'a, C> {
     /// How long until the coordinator wants to be called, or the log is to be looked at; `None` for ever.
     fn sleep_max(&self) -> Option<Duration> {
         let deadline_ms = self.with_coordinator(|coordinator| coordinator.deadline_ms());
-        let left_ms = deadline_ms.map(|at| at.saturating_sub(now_ms()).max(0));
+        let left_ms = deadline_ms.map(|at| at.saturating_sub(monotonic_ms()).max(0));
         match left_ms {
             Some(left_ms) => Some(Duration::from_millis(left_ms as u64).min(SLEEP_MAX)),
             None => self.log.is_in_flight().then_some(SLEEP_MAX),
@@ -249,7 +249,15 @@ impl<'a, C: Coordinator + 'static> Serving<'a, C> {
 
 /// What enters a decision now.
 pub(super) fn now(image: &MetadataImage) -> Now<'_> {
-    Now { ms: now_ms(), image }
+    Now {
+        ms: now_ms(),
+        monotonic_ms: monotonic_ms(),
+        image,
+    }
+}
+
+fn monotonic_ms() -> i64 {
+    (monotonic_ns() / 1_000_000) as i64
 }
 
 fn encode(batch: &CoordinatorBatch, now_ms: i64) -> Vec<u8> {

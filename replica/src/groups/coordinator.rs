@@ -181,7 +181,7 @@ impl Coordinator for GroupCoordinator {
     }
 
     fn tick(&mut self, now: Now<'_>, decided: &mut GroupDecision) {
-        while let Some(key) = self.timers.pop_due(now.ms) {
+        while let Some(key) = self.timers.pop_due(now.monotonic_ms) {
             let (groups, _, mut turn) = self.with(now, decided);
             match key.kind {
                 TimerKind::Join | TimerKind::Sync | TimerKind::Session => {

@@ -45,7 +45,7 @@ struct Entry {
     deadline_ms: i64,
 }
 
-/// The timers of a coordinator, in milliseconds since the epoch.
+/// The timers of a coordinator, on the clock that nobody sets.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     order: BTreeSet<(i64, TimerKey)>,

@@ -39,7 +39,7 @@ impl TransactionCoordinator {
                 transaction,
                 missing.into_iter().map(|partition| shared(now, partition)),
             )?;
-            transaction.go_on(request.transaction_version, now.ms);
+            transaction.go_on(request.transaction_version, now.moment());
             Ok(Vec::new())
         })
     }

@@ -130,7 +130,7 @@ impl TransactionCoordinator {
         let changed = change(transaction);
         if changed.is_ok() && transaction.state.is_decided() && transaction.partitions.is_empty() {
             // Without a marker to write it is complete as soon as it is decided, in one record.
-            transaction.complete(transaction.last_update_ms);
+            transaction.complete(transaction.last_update);
         }
         self.timers.arm(id, transaction);
         self.charge.add(memory_bytes(id, transaction));
@@ -205,7 +205,7 @@ impl Coordinator for TransactionCoordinator {
             TransactionRequest::MarkersWritten(written) => Some(written.transactional_id.clone()),
             _ => None,
         };
-        let due_ms = now.ms.saturating_add(self.config.concurrent_wait_ms);
+        let due_ms = now.monotonic_ms.saturating_add(self.config.concurrent_wait_ms);
         self.answer_or_wait(now, token, request, due_ms, decided);
         if let Some(id) = completes {
             self.ask_again(now, &id, decided);
@@ -261,8 +261,9 @@ impl Coordinator for TransactionCoordinator {
     }
 
     fn replayed(&mut self, now: Now<'_>, decided: &mut Decided) {
-        self.timers.begin(now.ms);
-        for (id, transaction) in &self.transactions {
+        self.timers.begin(now.monotonic_ms);
+        for (id, transaction) in &mut self.transactions {
+            transaction.begin_time(now.moment());
             self.timers.arm(id, transaction);
         }
         together(decided, |due| self.take_up_markers(now, due));

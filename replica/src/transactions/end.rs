@@ -72,14 +72,19 @@ impl TransactionCoordinator {
             Ending::Done if transaction.producer.epoch > LAST_EPOCH => {
                 let fresh = fresh(request)?;
                 return self.change(id, decided, |transaction| {
-                    transaction.rotate(fresh, now.ms);
+                    transaction.rotate(fresh, now.moment());
                     Ok(transaction.producer)
                 });
             }
             Ending::Done => return Ok(transaction.producer),
         };
         self.change(id, decided, |transaction| {
-            transaction.decide(request.committed, request.transaction_version, next_id, now.ms);
+            transaction.decide(
+                request.committed,
+                request.transaction_version,
+                next_id,
+                now.moment(),
+            );
         });
         // A transaction without partitions is complete by now, and what is told is the same.
         Ok(self.transaction(id).map_or(request.producer, Transaction::told))

@@ -59,7 +59,7 @@ impl TransactionCoordinator {
         self.charge.add(memory_bytes(id, transaction));
         if transaction.partitions.is_empty() {
             self.marking.decisions.remove(id);
-            self.change(id, decided, |transaction| transaction.complete(now.ms));
+            self.change(id, decided, |transaction| transaction.complete(now.moment()));
         }
     }
 
@@ -74,7 +74,7 @@ impl TransactionCoordinator {
             }
         }
         for id in without_partitions {
-            self.change(&id, decided, |transaction| transaction.complete(now.ms));
+            self.change(&id, decided, |transaction| transaction.complete(now.moment()));
         }
     }
 }

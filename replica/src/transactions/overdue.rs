@@ -13,15 +13,15 @@ impl TransactionCoordinator {
     /// Aborts what has run out of time. The epoch is bumped, so that the producer is fenced if it was only slow; one that
     /// asks to abort is told the new epoch (KIP-890) and goes on.
     pub(super) fn abort_overdue(&mut self, now: Now<'_>, decided: &mut Decided) {
-        for id in self.timers.aborts.take_due(now.ms, TIMERS_PER_TICK) {
+        for id in self.timers.aborts.take_due(now.monotonic_ms, TIMERS_PER_TICK) {
             self.change(&id, decided, |transaction| {
-                transaction.decide(false, TransactionVersion::V2, ProducerId::NONE, now.ms);
+                transaction.decide(false, TransactionVersion::V2, ProducerId::NONE, now.moment());
             });
         }
     }
 
     pub(super) fn expire(&mut self, now: Now<'_>, decided: &mut Decided) {
-        for id in self.timers.expiries.take_due(now.ms, TIMERS_PER_TICK) {
+        for id in self.timers.expiries.take_due(now.monotonic_ms, TIMERS_PER_TICK) {
             self.forget(&id);
             decided.batches.push(batch(vec![tombstone(&id)]));
         }

@@ -25,7 +25,7 @@ impl TransactionCoordinator {
             state: transaction.state,
             producer: transaction.producer,
             timeout_ms: transaction.timeout_ms,
-            start_ms: transaction.start_ms,
+            start_ms: transaction.start.ms,
             partitions: transaction.partitions.iter().collect(),
         })
     }
@@ -46,7 +46,7 @@ fn passes(now: Now<'_>, filter: &ListTransactions, id: &str, transaction: &Trans
     let state = |states: &Vec<_>| states.contains(&transaction.state);
     let producer = |ids: &Vec<_>| ids.contains(&transaction.producer.id);
     // Where there is no transaction the start is -1: to Kafka that is long ago.
-    let age_ms = now.ms.saturating_sub(transaction.start_ms);
+    let age_ms = now.ms.saturating_sub(transaction.start.ms);
     filter.states.as_ref().is_none_or(state)
         && filter.producer_ids.as_ref().is_none_or(producer)
         && filter

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use tautline_core::ids::{PartitionIndex, ProducerEpoch, ProducerId};
 
-use crate::coordinator::{CoordinatorRecord, TransactionalProducer};
+use crate::coordinator::{CoordinatorRecord, Moment, TransactionalProducer};
 use crate::records::{Read, RecordError, RecordReader, RecordWriter};
 
 use super::partitions::Partitions;
@@ -83,8 +83,8 @@ fn value(transaction: &Transaction) -> Vec<u8> {
         });
     }
     value
-        .i64(transaction.last_update_ms)
-        .i64(transaction.start_ms)
+        .i64(transaction.last_update.ms)
+        .i64(transaction.start.ms)
         .tagged(&tagged(transaction));
     value.finish()
 }
@@ -157,9 +157,9 @@ pub(super) fn read_value(value: &[u8]) -> Result<Transaction, LogError> {
         timeout_ms,
         state,
         partitions,
-        ..Transaction::new(producer.id, timeout_ms, reader.i64()?)
+        ..Transaction::new(producer.id, timeout_ms, Moment::recorded(reader.i64()?))
     };
-    transaction.start_ms = reader.i64()?;
+    transaction.start = Moment::recorded(reader.i64()?);
     let mut last_epoch = None;
     reader.tagged(|tag, field| {
         match tag {

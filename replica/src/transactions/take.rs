@@ -65,16 +65,16 @@ impl TransactionCoordinator {
         };
         match judge(transaction, request.current, request.fresh_producer_id)? {
             Taking::Take(producer, last_epoch) => self.change(id, decided, |transaction| {
-                transaction.take(producer, last_epoch, request.timeout_ms, now.ms);
+                transaction.take(producer, last_epoch, request.timeout_ms, now.moment());
                 Ok(producer)
             }),
             Taking::Retake => self.change(id, decided, |transaction| {
-                transaction.retake(request.timeout_ms, now.ms);
+                transaction.retake(request.timeout_ms, now.moment());
                 Ok(transaction.producer)
             }),
             Taking::Fence => {
                 self.change(id, decided, |transaction| {
-                    transaction.decide(false, TransactionVersion::V2, ProducerId::NONE, now.ms);
+                    transaction.decide(false, TransactionVersion::V2, ProducerId::NONE, now.moment());
                 });
                 match self.transaction(id) {
                     // It had no partitions, and is complete by now.
@@ -100,7 +100,7 @@ impl TransactionCoordinator {
             );
             return Err(Refusal::new(ErrorCode::CoordinatorNotAvailable, message));
         }
-        let transaction = Transaction::new(fresh, timeout_ms, now.ms);
+        let transaction = Transaction::new(fresh, timeout_ms, now.moment());
         if !self
             .charge
             .memory()

@@ -2,6 +2,7 @@
 //!
 //! Two ordered sets, so that asking who is next, and moving one, cost a logarithm of the number of ids. What is due is looked
 //! for in sweeps that are an interval apart, as Kafka does, because neither is worth waking for each.
+//! All of it is on the clock that nobody sets.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -103,12 +104,16 @@ impl Timers {
         match transaction.state {
             TransactionState::Ongoing => {
                 let last_ms = transaction
-                    .start_ms
+                    .start
+                    .monotonic_ms
                     .saturating_add(i64::from(transaction.timeout_ms));
                 Some((&mut self.aborts, last_ms.saturating_add(1)))
             }
             TransactionState::Empty | TransactionState::CompleteCommit | TransactionState::CompleteAbort => {
-                let due_ms = transaction.last_update_ms.saturating_add(self.id_expiration_ms);
+                let due_ms = transaction
+                    .last_update
+                    .monotonic_ms
+                    .saturating_add(self.id_expiration_ms);
                 Some((&mut self.expiries, due_ms))
             }
             _ => None,

@@ -2,15 +2,15 @@
 
 use tautline_core::ids::{ProducerEpoch, ProducerId};
 
-use crate::coordinator::TransactionalProducer;
+use crate::coordinator::{Moment, TransactionalProducer};
 
 use super::partitions::Partitions;
 use super::{LAST_EPOCH, TransactionState, TransactionVersion};
 
 /// No start: there is no transaction.
-pub(super) const NO_TIME: i64 = -1;
+pub(super) const NO_TIME: Moment = Moment::recorded(-1);
 
-/// What is known of a transactional id; all of it is in its record.
+/// What is known of a transactional id; all of it is in its record, but that times there are the wall clock's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Transaction {
     /// Who holds the id. While the transaction is decided, who is in its markers.
@@ -26,15 +26,15 @@ pub(super) struct Transaction {
     /// Those of the transaction; once it is decided, those whose markers are missing.
     pub partitions: Partitions,
     /// When the transaction, or the one that ended last, began.
-    pub start_ms: i64,
-    pub last_update_ms: i64,
+    pub start: Moment,
+    pub last_update: Moment,
     /// The rules under which it came to its state.
     pub version: TransactionVersion,
 }
 
 impl Transaction {
     /// An id that is taken for the first time.
-    pub fn new(id: ProducerId, timeout_ms: i32, now_ms: i64) -> Self {
+    pub fn new(id: ProducerId, timeout_ms: i32, now: Moment) -> Self {
         Self {
             producer: TransactionalProducer {
                 id,
@@ -46,10 +46,16 @@ impl Transaction {
             timeout_ms,
             state: TransactionState::Empty,
             partitions: Partitions::default(),
-            start_ms: NO_TIME,
-            last_update_ms: now_ms,
+            start: NO_TIME,
+            last_update: now,
             version: TransactionVersion::V0,
         }
+    }
+
+    /// Its times as they are seen by the clock that nobody sets, which was another one when they were written.
+    pub fn begin_time(&mut self, now: Moment) {
+        self.start = self.start.as_seen(now);
+        self.last_update = self.last_update.as_seen(now);
     }
 
     /// Whether the epoch after this one is kept to fence its holder.
@@ -82,40 +88,40 @@ impl Transaction {
         producer: TransactionalProducer,
         last_epoch: ProducerEpoch,
         timeout_ms: i32,
-        now_ms: i64,
+        now: Moment,
     ) {
         self.hold(producer);
         self.last_epoch = last_epoch;
-        self.retake(timeout_ms, now_ms);
+        self.retake(timeout_ms, now);
     }
 
     /// A producer takes the id once more, with what it was given and has not heard of.
-    pub fn retake(&mut self, timeout_ms: i32, now_ms: i64) {
+    pub fn retake(&mut self, timeout_ms: i32, now: Moment) {
         self.timeout_ms = timeout_ms;
         self.state = TransactionState::Empty;
         self.partitions.clear();
-        self.start_ms = NO_TIME;
-        self.last_update_ms = now_ms;
+        self.start = NO_TIME;
+        self.last_update = now;
     }
 
     /// Partitions were added: the transaction goes on, or begins.
-    pub fn go_on(&mut self, version: TransactionVersion, now_ms: i64) {
+    pub fn go_on(&mut self, version: TransactionVersion, now: Moment) {
         if self.state != TransactionState::Ongoing {
             self.state = TransactionState::Ongoing;
-            self.start_ms = now_ms;
+            self.start = now;
         }
         self.hold(self.producer);
         // Who begins with an epoch was told it, and does not ask again.
         self.last_epoch = ProducerEpoch::NONE;
         self.version = version;
-        self.last_update_ms = now_ms;
+        self.last_update = now;
     }
 
     /// It is decided how the transaction ends. `next_id` is who is to hold it then, [`ProducerId::NONE`] for the same.
-    pub fn decide(&mut self, committed: bool, version: TransactionVersion, next_id: ProducerId, now_ms: i64) {
+    pub fn decide(&mut self, committed: bool, version: TransactionVersion, next_id: ProducerId, now: Moment) {
         if self.state != TransactionState::Ongoing {
             // An abort of nothing (KIP-890): it began with its end.
-            self.start_ms = now_ms;
+            self.start = now;
         }
         let mut producer = self.producer;
         if version.bumps_epoch() {
@@ -131,11 +137,11 @@ impl Transaction {
             TransactionState::PrepareAbort
         };
         self.version = version;
-        self.last_update_ms = now_ms;
+        self.last_update = now;
     }
 
     /// All markers are written.
-    pub fn complete(&mut self, now_ms: i64) {
+    pub fn complete(&mut self, now: Moment) {
         debug_assert!(self.state.is_decided() && self.partitions.is_empty());
         self.state = if self.state == TransactionState::PrepareCommit {
             TransactionState::CompleteCommit
@@ -144,16 +150,16 @@ impl Transaction {
         };
         self.hold(self.told());
         self.next_id = ProducerId::NONE;
-        self.last_update_ms = now_ms;
+        self.last_update = now;
     }
 
     /// The epochs were used up by fencing: another producer id takes their place, for the one who had `last_epoch`.
-    pub fn rotate(&mut self, id: ProducerId, now_ms: i64) {
+    pub fn rotate(&mut self, id: ProducerId, now: Moment) {
         self.hold(TransactionalProducer {
             id,
             epoch: ProducerEpoch(0),
         });
-        self.last_update_ms = now_ms;
+        self.last_update = now;
     }
 
     fn hold(&mut self, producer: TransactionalProducer) {

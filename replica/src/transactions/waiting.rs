@@ -73,7 +73,7 @@ impl TransactionCoordinator {
         let room = self.waiting.waiters.len() < WAITING_MAX;
         let waiter = self
             .may_wait(&request)
-            .filter(|_| room && due_ms > now.ms)
+            .filter(|_| room && due_ms > now.monotonic_ms)
             .map(|id| Waiter {
                 id: id.clone(),
                 due_ms,
@@ -115,7 +115,7 @@ impl TransactionCoordinator {
 
     /// Sends back those who have waited long enough.
     pub(super) fn send_back(&mut self, now: Now<'_>, decided: &mut Decided) {
-        while let Some(token) = self.waiting.first_due(now.ms) {
+        while let Some(token) = self.waiting.first_due(now.monotonic_ms) {
             if let Some(waiter) = self.waiting.remove(token) {
                 let response = refused(waiter.request, refusals::concurrent());
                 decided.replies.push((token, response));

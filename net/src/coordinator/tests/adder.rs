@@ -111,7 +111,7 @@ impl Coordinator for Adder {
                 let total = self.totals.get(key.as_bytes()).copied().unwrap_or_default();
                 decided.prompt.push((token, Answered::Total(total)));
             }
-            Asked::Wait(ms) => self.waiting.push((now.ms + ms, token)),
+            Asked::Wait(ms) => self.waiting.push((now.monotonic_ms + ms, token)),
         }
     }
 
@@ -120,7 +120,7 @@ impl Coordinator for Adder {
     }
 
     fn tick(&mut self, now: Now<'_>, decided: &mut Decided) {
-        let due = self.waiting.extract_if(.., |(at, _)| *at <= now.ms);
+        let due = self.waiting.extract_if(.., |(at, _)| *at <= now.monotonic_ms);
         decided
             .replies
             .extend(due.map(|(_, token)| (token, Answered::Waited)));

@@ -32,7 +32,7 @@ impl ClassicGroup {
     /// Sets a timer of the group.
     pub(super) fn set_timer(&self, turn: &mut Turn<'_>, kind: TimerKind, after_ms: i64) {
         turn.timers
-            .set(&self.key(kind, Arc::from("")), turn.now.ms + after_ms);
+            .set(&self.key(kind, Arc::from("")), turn.now.monotonic_ms + after_ms);
     }
 
     /// Forgets a timer of the group.
@@ -43,7 +43,8 @@ impl ClassicGroup {
     /// Begins a session, or another one.
     pub(super) fn start_session(&self, turn: &mut Turn<'_>, member_id: &Arc<str>, timeout_ms: i32) {
         let key = self.key(TimerKind::Session, Arc::clone(member_id));
-        turn.timers.set(&key, turn.now.ms + i64::from(timeout_ms));
+        turn.timers
+            .set(&key, turn.now.monotonic_ms + i64::from(timeout_ms));
     }
 
     /// A member has been heard of.

@@ -287,7 +287,8 @@ impl Edit<'_> {
         let key = self.timer(TimerKind::ConsumerClassicJoin, id);
         if anew || self.timers.deadline_ms(&key).is_none() {
             let timeout_ms = self.group.members[id].metadata.rebalance_timeout_ms.max(0);
-            self.timers.set(&key, self.now.ms + i64::from(timeout_ms));
+            self.timers
+                .set(&key, self.now.monotonic_ms + i64::from(timeout_ms));
         }
     }
 }

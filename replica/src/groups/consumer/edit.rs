@@ -63,7 +63,7 @@ impl<'a> Edit<'a> {
     /// then members go on with the targets they have, and the next one that is heard of has them assigned.
     pub fn assign(&mut self) {
         if self.group.epoch > self.group.target_epoch && !self.pauses() {
-            self.group.assigned_ms = Some(self.now.ms);
+            self.group.assigned_ms = Some(self.now.monotonic_ms);
             for record in assign::targets(self.group, self.config, self.now.image) {
                 self.write(record);
             }
@@ -79,10 +79,9 @@ impl<'a> Edit<'a> {
             0
         };
         let pause_ms = for_size_ms.max(self.config.consumer_assignment_interval_ms);
-        // The clock may have been set back.
         self.group
             .assigned_ms
-            .is_some_and(|assigned_ms| (0..pause_ms).contains(&(self.now.ms - assigned_ms)))
+            .is_some_and(|assigned_ms| self.now.monotonic_ms - assigned_ms < pause_ms)
     }
 
     /// Removes members and what they leave behind, and begins a new epoch.
@@ -145,7 +144,8 @@ impl<'a> Edit<'a> {
             ),
         };
         let key = self.timer(TimerKind::ConsumerSession, member);
-        self.timers.set(&key, self.now.ms + i64::from(timeout_ms));
+        self.timers
+            .set(&key, self.now.monotonic_ms + i64::from(timeout_ms));
     }
 
     /// Sets or lifts the time that a member has to give up partitions.
@@ -155,7 +155,7 @@ impl<'a> Edit<'a> {
         // Classic members have to join and sync in time instead.
         if watched.current.state == MemberState::UnrevokedPartitions && watched.metadata.classic.is_none() {
             let timeout_ms = i64::from(watched.metadata.rebalance_timeout_ms.max(0));
-            self.timers.set(&key, self.now.ms + timeout_ms);
+            self.timers.set(&key, self.now.monotonic_ms + timeout_ms);
         } else {
             self.timers.cancel(&key);
         }

@@ -78,7 +78,7 @@ pub(crate) struct ConsumerGroup {
     names: usize,
     /// What it holds in memory.
     charge: Charge,
-    /// Soft: when targets were last assigned, milliseconds since the epoch.
+    /// Soft: when targets were last assigned, on the clock that nobody sets.
     pub(super) assigned_ms: Option<i64>,
     /// Soft: topics have changed since they were last looked at.
     pub(super) topics_changed: bool,
@@ -86,8 +86,9 @@ pub(crate) struct ConsumerGroup {
     pub(super) resolving: Option<Resolving>,
     /// Soft: topics have changed since all expressions began to be resolved.
     pub(super) patterns_stale: bool,
-    /// Soft: when expressions were last resolved, milliseconds since the epoch.
-    pub(super) resolved_ms: i64,
+    /// Soft: when expressions were last resolved, on the clock that nobody sets; `None` until that is asked for the first time, and
+    /// taken from the records.
+    pub(super) resolved_ms: Option<i64>,
 }
 
 impl ConsumerGroup {
@@ -114,7 +115,7 @@ impl ConsumerGroup {
             topics_changed: true,
             resolving: None,
             patterns_stale: false,
-            resolved_ms: i64::MIN,
+            resolved_ms: None,
         }
     }
 
@@ -171,7 +172,6 @@ impl ConsumerGroup {
                 }
             }
             ConsumerRecord::Pattern(pattern, Some(resolved)) => {
-                self.resolved_ms = self.resolved_ms.max(resolved.timestamp_ms);
                 self.resolved.insert(pattern, resolved);
             }
             ConsumerRecord::Pattern(pattern, None) => {

@@ -8,6 +8,7 @@ use super::edit::Edit;
 use super::group::bytes_of;
 use super::pattern::{REFRESH_MS_MIN, Resolving};
 use super::record::{ConsumerRecord, ResolvedPattern};
+use crate::coordinator::Moment;
 use crate::groups::timers::{TimerKey, TimerKind};
 
 impl Edit<'_> {
@@ -25,7 +26,7 @@ impl Edit<'_> {
         }
         // What is on its way goes on first.
         if self.group.resolving.is_some() {
-            self.timers.set(&key, self.now.ms + 1);
+            self.timers.set(&key, self.now.monotonic_ms + 1);
             return;
         }
         let interval_ms = if self.group.patterns_stale {
@@ -33,8 +34,16 @@ impl Edit<'_> {
         } else {
             self.config.consumer_regex_refresh_interval_ms.max(REFRESH_MS_MIN)
         };
-        let due = self.group.resolved_ms.saturating_add(interval_ms);
-        self.timers.set(&key, due.max(self.now.ms));
+        let due = self.resolved_ms().saturating_add(interval_ms);
+        self.timers.set(&key, due.max(self.now.monotonic_ms));
+    }
+
+    /// When expressions were last resolved, as far as is known.
+    fn resolved_ms(&mut self) -> i64 {
+        let now = self.now.moment();
+        let recorded = self.group.resolved.values().map(|it| it.timestamp_ms).max();
+        let recorded = recorded.map(|ms| Moment::recorded(ms).as_seen(now).monotonic_ms);
+        *self.group.resolved_ms.get_or_insert(recorded.unwrap_or(i64::MIN))
     }
 
     /// Resolves expressions that were never resolved; true if there is something new to assign.
@@ -75,7 +84,7 @@ impl Edit<'_> {
         let finished = self.group.resolving.take_if(|resolving| resolving.advance(image));
         let mut changed = false;
         if let Some(resolving) = finished {
-            self.group.resolved_ms = self.now.ms;
+            self.group.resolved_ms = Some(self.now.monotonic_ms);
             for (pattern, topics) in resolving.finish() {
                 let known = self.group.resolved.get(&pattern).map(|known| &known.topics);
                 if known == Some(&topics) || !self.group.patterns.contains_key(&pattern) {

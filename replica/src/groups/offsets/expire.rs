@@ -27,7 +27,7 @@ pub(crate) struct Expiry {
 impl Expiry {
     /// Sets the first time.
     pub fn start(&mut self, turn: &Turn<'_>) {
-        self.next_ms = Some(turn.now.ms + turn.config.offsets_retention_check_interval_ms);
+        self.next_ms = Some(turn.now.monotonic_ms + turn.config.offsets_retention_check_interval_ms);
     }
 
     /// When [`Expiry::tick`] has something to do; None before the log is replayed.
@@ -37,7 +37,7 @@ impl Expiry {
 
     /// Looks at some groups, if it is time.
     pub fn tick(&mut self, groups: &mut Groups, offsets: &mut Offsets, turn: &mut Turn<'_>) {
-        if self.next_ms.is_none_or(|at| turn.now.ms < at) {
+        if self.next_ms.is_none_or(|at| turn.now.monotonic_ms < at) {
             return;
         }
         let mut records = Vec::new();
@@ -50,7 +50,7 @@ impl Expiry {
             let next = groups.range::<str, _>((after, Bound::Unbounded)).next();
             let Some((id, group)) = next.map(|(id, group)| (Arc::clone(id), group)) else {
                 self.cursor = None;
-                self.next_ms = Some(turn.now.ms + turn.config.offsets_retention_check_interval_ms);
+                self.next_ms = Some(turn.now.monotonic_ms + turn.config.offsets_retention_check_interval_ms);
                 break;
             };
             looked_at += expire(&id, group, offsets, turn, &mut records);

@@ -33,7 +33,10 @@ pub struct Lab {
     pub coordinator: GroupCoordinator,
     pub config: GroupConfig,
     pub memory: CoordinatorMemory,
+    /// The clock that nobody sets.
     pub now_ms: i64,
+    /// By how much the wall clock is ahead of it.
+    pub ahead_ms: i64,
     pub image: MetadataImage,
     pub log: Vec<(i64, Entry)>,
     pub answers: BTreeMap<Token, GroupResponse>,
@@ -61,6 +64,7 @@ impl Lab {
             config,
             memory,
             now_ms: 1_000_000,
+            ahead_ms: 0,
             image: MetadataImage::default(),
             log: Vec::new(),
             answers: BTreeMap::new(),
@@ -94,6 +98,11 @@ impl Lab {
         self.image.apply(&MetadataRecord::RemoveTopic { id }).unwrap();
     }
 
+    /// The wall clock.
+    pub fn wall_ms(&self) -> i64 {
+        self.now_ms + self.ahead_ms
+    }
+
     /// Has the coordinator do something, and takes what it decides.
     pub fn run(
         &mut self,
@@ -101,7 +110,8 @@ impl Lab {
     ) {
         let mut decided = Decision::default();
         let now = Now {
-            ms: self.now_ms,
+            ms: self.wall_ms(),
+            monotonic_ms: self.now_ms,
             image: &self.image,
         };
         what(&mut self.coordinator, now, &mut decided);
@@ -112,7 +122,7 @@ impl Lab {
                 .map(|record| record.key.len() + record.value.as_ref().map_or(0, Vec::len))
                 .sum();
             assert!(bytes <= BATCH_BYTES_MAX);
-            self.log.push((self.now_ms, Entry::Batch(batch)));
+            self.log.push((self.now_ms + self.ahead_ms, Entry::Batch(batch)));
         }
         for (token, _) in decided.replies.iter().chain(&decided.prompt) {
             assert!(
@@ -183,9 +193,9 @@ impl Lab {
     }
 
     pub fn end_transaction(&mut self, producer: TransactionalProducer, committed: bool) {
-        self.log.push((self.now_ms, Entry::Ended(producer, committed)));
+        self.log.push((self.wall_ms(), Entry::Ended(producer, committed)));
         self.coordinator
-            .transaction_ended(self.now_ms, producer, committed);
+            .transaction_ended(self.now_ms + self.ahead_ms, producer, committed);
     }
 
     /// A crash, and a coordinator that replays the log.

@@ -373,3 +373,21 @@ fn a_rebalance_timeout_below_zero_is_none_at_all() {
     lab.pass(0);
     assert_eq!(lab.describe("g").state, "Empty");
 }
+
+/// A wall clock that is set, as after a pause of a virtual machine: nobody is dismissed for it, and nobody stays.
+#[test]
+fn a_wall_clock_that_is_set_ends_no_session_and_keeps_none() {
+    const HOUR_MS: i64 = 3_600_000;
+    let mut lab = Lab::new();
+    let joined = lab.stable("g", 2);
+    lab.ahead_ms = HOUR_MS;
+    lab.pass(5_000);
+    for member in &joined {
+        assert_eq!(lab.heartbeat("g", member), ErrorCode::None);
+    }
+    lab.ahead_ms = -HOUR_MS;
+    lab.pass(9_000);
+    assert_eq!(lab.describe("g").members.len(), 2);
+    lab.pass(2_000);
+    assert_eq!(lab.describe("g").members.len(), 0);
+}

@@ -18,6 +18,9 @@ use crate::groups::response::{GroupResponse, Joined};
 const GROUPS: [&str; 2] = ["g", "h"];
 const CLIENTS: usize = 8;
 const TOPICS: [&str; 2] = ["t", "u"];
+const DAY_MS: i64 = 86_400_000;
+/// The wall clock of any day, far from the other clock.
+const WALL_MS: i64 = 1_700_000_000_000;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -36,6 +39,8 @@ enum Step {
     Fetch(usize, usize),
     DeleteTopic(usize),
     Pass(i64),
+    /// The wall clock is set.
+    Set(i64),
     Hold,
     Release,
     Crash(usize),
@@ -57,6 +62,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (group, topic.clone()).prop_map(|(group, topic)| Step::Fetch(group, topic)),
         1 => topic.prop_map(Step::DeleteTopic),
         8 => (0..4_000i64).prop_map(Step::Pass),
+        1 => (-DAY_MS..DAY_MS).prop_map(Step::Set),
         2 => Just(Step::Hold),
         2 => Just(Step::Release),
         1 => (0..20usize).prop_map(Step::Crash),
@@ -121,10 +127,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let lab = Lab::with(GroupConfig {
+        let mut lab = Lab::with(GroupConfig {
             offsets_retention_check_interval_ms: 1 << 40,
             ..GroupConfig::default()
         });
+        lab.ahead_ms = WALL_MS;
         let clients = (0..CLIENTS).map(|index| Client {
             group: GROUPS[index % GROUPS.len()],
             instance: (index % 4 >= 2).then(|| format!("i{index}")),
@@ -263,6 +270,7 @@ impl World {
                 self.lab.image_changed();
             }
             Step::Pass(ms) => self.lab.pass(ms),
+            Step::Set(by_ms) => self.lab.ahead_ms += by_ms,
             Step::Hold => self.lab.hold(),
             Step::Release => self.lab.commit(),
             Step::Crash(kept) => self.crash(kept),

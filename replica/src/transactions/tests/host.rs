@@ -36,7 +36,10 @@ pub(super) type Answer<T> = Result<T, ErrorCode>;
 pub(super) struct Host {
     pub memory: CoordinatorMemory,
     pub coordinator: TransactionCoordinator,
+    /// The clock that nobody sets.
     pub now_ms: i64,
+    /// By how much the wall clock is ahead of it.
+    pub ahead_ms: i64,
     pub log: Vec<CoordinatorRecord>,
     /// Markers that were asked for and not written.
     pub markers: Vec<WriteMarkers>,
@@ -87,6 +90,7 @@ impl Host {
             coordinator: coordinator(CONFIG, 1, &memory),
             memory,
             now_ms: 1_000_000,
+            ahead_ms: 0,
             log: Vec::new(),
             markers: Vec::new(),
             batches: 0,
@@ -126,7 +130,8 @@ impl Host {
         let token = Token(self.tokens);
         let mut decided = Decided::default();
         let now = Now {
-            ms: self.now_ms,
+            ms: self.now_ms + self.ahead_ms,
+            monotonic_ms: self.now_ms,
             image: &self.image,
         };
         self.coordinator.step(now, token, request, &mut decided);
@@ -272,7 +277,8 @@ impl Host {
         self.now_ms += later_ms;
         let mut decided = Decided::default();
         let now = Now {
-            ms: self.now_ms,
+            ms: self.now_ms + self.ahead_ms,
+            monotonic_ms: self.now_ms,
             image: &self.image,
         };
         self.coordinator.tick(now, &mut decided);
@@ -291,7 +297,8 @@ impl Host {
         }
         let mut decided = Decided::default();
         let now = Now {
-            ms: self.now_ms,
+            ms: self.now_ms + self.ahead_ms,
+            monotonic_ms: self.now_ms,
             image: &self.image,
         };
         self.coordinator.replayed(now, &mut decided);

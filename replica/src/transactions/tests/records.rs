@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tautline_core::ids::{ProducerEpoch, ProducerId};
 
 use super::host::{partition, producer};
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, Moment};
 use crate::memory::CoordinatorMemory;
 use crate::records::RecordWriter;
 use crate::transactions::partitions::Partitions;
@@ -31,8 +31,8 @@ fn ongoing() -> Transaction {
         partitions: [partition("a", 0), partition("a", 2), partition("bb", 5)]
             .into_iter()
             .collect(),
-        start_ms: 1_700_000_000_000,
-        last_update_ms: 1_700_000_000_500,
+        start: Moment::recorded(1_700_000_000_000),
+        last_update: Moment::recorded(1_700_000_000_500),
         version: TransactionVersion::V0,
     }
 }
@@ -50,7 +50,7 @@ fn empty() -> Transaction {
     Transaction {
         partitions: Partitions::default(),
         state: TransactionState::Empty,
-        start_ms: -1,
+        start: Moment::recorded(-1),
         producer: producer(4001, 0),
         ..ongoing()
     }
@@ -119,8 +119,8 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
             timeout_ms: times.0,
             state,
             partitions: partitions.filter(|_| state != TransactionState::Empty).collect(),
-            start_ms: times.1,
-            last_update_ms: times.2,
+            start: Moment::recorded(times.1),
+            last_update: Moment::recorded(times.2),
             version: TransactionVersion::from_level(version).expect("a version"),
         }
     })

@@ -55,6 +55,30 @@ fn time_runs_on_over_a_restart() {
     assert_eq!(host.state("t"), PrepareAbort);
 }
 
+/// A wall clock that is set, as after a pause of a virtual machine: it ends no transaction, and keeps none open.
+#[test]
+fn a_wall_clock_that_is_set_does_not_move_a_deadline() {
+    const HOUR_MS: i64 = 3_600_000;
+    let mut host = Host::new();
+    let holder = host.init("t", None).expect("new");
+    host.init("idle", None).expect("new");
+    host.begin("t", holder, V0);
+    let begun_ms = host.now_ms;
+    host.ahead_ms = 1_000 * HOUR_MS;
+    host.tick(20_000);
+    host.add("t", holder, &[partition("more", 0)], V0).expect("held");
+    host.tick(20_000);
+    assert_eq!((host.state("t"), host.coordinator.len()), (Ongoing, 2));
+    host.ahead_ms = -HOUR_MS;
+    host.tick(begun_ms + i64::from(TIMEOUT_MS) + 10_000 - host.now_ms);
+    assert_eq!(host.state("t"), PrepareAbort);
+    host.write_markers();
+    // What lies in the future of a clock that was set back counts from the replay.
+    host.ahead_ms = -2 * HOUR_MS;
+    host.restart();
+    assert_eq!(host.coordinator.deadline_ms(), Some(host.now_ms + EXPIRATION_MS));
+}
+
 #[test]
 fn ids_expire_unless_they_have_a_transaction() {
     let mut host = Host::new();

@@ -32,7 +32,8 @@ fn step(host: &mut Host, number: u64, request: TransactionRequest) -> Vec<(u64, 
     let mut decided = Decided::default();
     let image = MetadataImage::default();
     let now = Now {
-        ms: host.now_ms,
+        ms: host.now_ms + host.ahead_ms,
+        monotonic_ms: host.now_ms,
         image: &image,
     };
     host.coordinator.step(now, Token(number), request, &mut decided);
@@ -44,7 +45,8 @@ fn tick(host: &mut Host, later_ms: i64) -> Vec<(u64, Result<(), ErrorCode>)> {
     let mut decided = Decided::default();
     let image = MetadataImage::default();
     let now = Now {
-        ms: host.now_ms,
+        ms: host.now_ms + host.ahead_ms,
+        monotonic_ms: host.now_ms,
         image: &image,
     };
     host.coordinator.tick(now, &mut decided);

@@ -37,7 +37,10 @@ pub(super) struct Fixture {
     pub config: GroupConfig,
     pub memory: CoordinatorMemory,
     pub image: MetadataImage,
+    /// The clock that nobody sets.
     pub now_ms: i64,
+    /// By how much the wall clock is ahead of it.
+    pub ahead_ms: i64,
     pub log: Vec<CoordinatorRecord>,
     /// Answers that were given and not asked for yet.
     pub answers: BTreeMap<Token, GroupResponse>,
@@ -61,6 +64,7 @@ impl Fixture {
             memory,
             image: MetadataImage::default(),
             now_ms: 1_000_000,
+            ahead_ms: 0,
             log: Vec::new(),
             answers: BTreeMap::new(),
             next_token: 0,
@@ -76,7 +80,8 @@ impl Fixture {
     ) {
         let mut decided = Decision::default();
         let now = Now {
-            ms: self.now_ms,
+            ms: self.now_ms + self.ahead_ms,
+            monotonic_ms: self.now_ms,
             image: &self.image,
         };
         act(&mut self.coordinator, now, &mut decided);
@@ -184,7 +189,12 @@ impl Fixture {
         self.coordinator = GroupCoordinator::new(self.config.clone(), self.memory.clone());
         for record in &self.log {
             self.coordinator
-                .replay(None, &record.key, record.value.as_deref(), self.now_ms)
+                .replay(
+                    None,
+                    &record.key,
+                    record.value.as_deref(),
+                    self.now_ms + self.ahead_ms,
+                )
                 .unwrap();
         }
         self.decide(|coordinator, now, decided| coordinator.replayed(now, decided));

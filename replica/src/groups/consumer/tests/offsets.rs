@@ -58,7 +58,8 @@ impl Fixture {
         let answer = self.answer(GroupRequest::TxnOffsetCommit(request));
         // The fixture's log knows no transactions: this one is aborted.
         self.log.truncate(length);
-        self.coordinator.transaction_ended(self.now_ms, producer, false);
+        self.coordinator
+            .transaction_ended(self.now_ms + self.ahead_ms, producer, false);
         match answer {
             GroupResponse::TxnOffsetCommit(committed) => committed.topics[0].partitions[0].1,
             other => panic!("{other:?}"),

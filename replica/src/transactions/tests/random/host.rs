@@ -37,8 +37,12 @@ impl World {
         };
         self.waiting.insert(token, waiter);
         let mut decided = Decided::default();
-        self.coordinator
-            .step(now(self.now_ms, &self.image), token, request, &mut decided);
+        self.coordinator.step(
+            now(self.now_ms, self.ahead_ms, &self.image),
+            token,
+            request,
+            &mut decided,
+        );
         if !decided.effects.is_empty() {
             self.judge.decides(&self.waiting[&token].request);
         }
@@ -52,7 +56,8 @@ impl World {
 
     pub(super) fn tick(&mut self) {
         let mut decided = Decided::default();
-        self.coordinator.tick(now(self.now_ms, &self.image), &mut decided);
+        self.coordinator
+            .tick(now(self.now_ms, self.ahead_ms, &self.image), &mut decided);
         self.judge_answers(None, &decided);
         self.take(decided);
     }
@@ -127,13 +132,17 @@ impl World {
         replay(&mut self.coordinator, &self.log);
         let mut decided = Decided::default();
         self.coordinator
-            .replayed(now(self.now_ms, &self.image), &mut decided);
+            .replayed(now(self.now_ms, self.ahead_ms, &self.image), &mut decided);
         self.take(decided);
     }
 }
 
-fn now(ms: i64, image: &MetadataImage) -> Now<'_> {
-    Now { ms, image }
+fn now(monotonic_ms: i64, ahead_ms: i64, image: &MetadataImage) -> Now<'_> {
+    Now {
+        ms: monotonic_ms + ahead_ms,
+        monotonic_ms,
+        image,
+    }
 }
 
 pub(super) fn replay(coordinator: &mut TransactionCoordinator, log: &[CoordinatorBatch]) {

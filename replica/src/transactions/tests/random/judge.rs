@@ -173,7 +173,7 @@ fn check_follows(last: &Transaction, next: &Transaction) {
             .partitions
             .iter()
             .all(|partition| next.partitions.contains(&partition));
-        assert!(all && next.producer == last.producer && next.start_ms == last.start_ms);
+        assert!(all && next.producer == last.producer && next.start == last.start);
     }
     if next.state.is_decided() {
         assert_eq!(next.partitions, last.partitions, "markers for all partitions");

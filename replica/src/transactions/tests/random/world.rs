@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tautline_core::ids::ProducerId;
 
-use crate::coordinator::{Coordinator, CoordinatorBatch, Token};
+use crate::coordinator::{Coordinator, CoordinatorBatch, Moment, Token};
 use crate::memory::CoordinatorMemory;
 use crate::metadata::MetadataImage;
 use crate::transactions::record::record;
@@ -24,6 +24,9 @@ use super::partitions::Partitions;
 /// How long disturbances last, and how long the rest may take to come to an end.
 const DISTURBED_MS: i64 = 3_000;
 const QUIET_MS: i64 = 3_000;
+const DAY_MS: usize = 86_400_000;
+/// The wall clock of any day, far from the other clock.
+const WALL_MS: i64 = 1_700_000_000_000;
 
 pub(super) const CONFIG: TransactionConfig = TransactionConfig {
     max_timeout_ms: 900_000,
@@ -45,7 +48,10 @@ pub(super) enum Message {
 
 pub(super) struct World {
     pub(super) random: Random,
+    /// The clock that nobody sets.
     pub(super) now_ms: i64,
+    /// By how much the wall clock is ahead of it.
+    pub(super) ahead_ms: i64,
     pub(super) image: MetadataImage,
     pub(super) coordinator: TransactionCoordinator,
     pub(super) epoch: i32,
@@ -76,6 +82,7 @@ impl World {
         let mut world = Self {
             random,
             now_ms: 0,
+            ahead_ms: WALL_MS,
             image: MetadataImage::default(),
             coordinator: coordinator(CONFIG, 0, &CoordinatorMemory::of(usize::MAX)),
             epoch: 0,
@@ -103,7 +110,7 @@ impl World {
             if self.random.one_in(2) {
                 continue;
             }
-            let mut transaction = Transaction::new(ProducerId(producer_id), 60, 0);
+            let mut transaction = Transaction::new(ProducerId(producer_id), 60, Moment::recorded(WALL_MS));
             let epoch = LAST_EPOCH.0 - self.random.below(20) as i16;
             transaction.producer = producer(producer_id, epoch);
             self.judge.seed(id, transaction.producer);
@@ -123,6 +130,9 @@ impl World {
             }
             if self.random.one_in(100) {
                 self.check_replay();
+            }
+            if self.random.one_in(200) {
+                self.ahead_ms += self.random.below(2 * DAY_MS) as i64 - DAY_MS as i64;
             }
         }
         self.disturbed = false;
@@ -255,6 +265,14 @@ impl World {
                         .all(|partition| logged.partitions.contains(&partition))
                 );
                 logged.partitions = live.partitions.clone();
+            }
+            // Their place on the clock that nobody sets is not logged.
+            for (logged, live) in [
+                (&mut logged.start, live.start),
+                (&mut logged.last_update, live.last_update),
+            ] {
+                assert_eq!(logged.ms, live.ms);
+                *logged = live;
             }
             assert_eq!(*live, logged, "{id}");
         }

@@ -14,6 +14,9 @@ use super::*;
 use client::{Client, Speaks, TOPICS, Wants};
 
 const CLIENTS_MAX: usize = 7;
+const DAY_MS: i64 = 86_400_000;
+/// The wall clock of any day, far from the other clock.
+const WALL_MS: i64 = 1_700_000_000_000;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -26,6 +29,8 @@ enum Step {
     Leave(usize),
     Die(usize),
     Pass(i64),
+    /// The wall clock is set.
+    Set(i64),
     Create(usize, u32),
     Grow(usize),
     Delete(usize),
@@ -71,6 +76,7 @@ fn step(classic: bool) -> impl Strategy<Value = Step> {
         2 => client.clone().prop_map(Step::Leave),
         2 => client.clone().prop_map(Step::Die),
         10 => (0..2_500i64).prop_map(Step::Pass),
+        1 => (-DAY_MS..DAY_MS).prop_map(Step::Set),
         3 => (topic.clone(), 1..6u32).prop_map(|(topic, partitions)| Step::Create(topic, partitions)),
         2 => topic.clone().prop_map(Step::Grow),
         1 => topic.prop_map(Step::Delete),
@@ -92,6 +98,7 @@ impl World {
             consumer_assignment_interval_ms: assignment_interval_ms,
             ..GroupConfig::default()
         });
+        fixture.ahead_ms = WALL_MS;
         fixture.create_topic("t0", 4);
         Self {
             fixture,
@@ -153,6 +160,7 @@ impl World {
                 self.clients.remove(index);
             }
             Step::Leave(_) | Step::Die(_) => {}
+            Step::Set(by_ms) => self.fixture.ahead_ms += by_ms,
             Step::Pass(ms) => self.pass(ms),
             Step::Create(index, partitions) if self.fixture.image.topic(TOPICS[index]).is_none() => {
                 self.fixture.create_topic(TOPICS[index], partitions);
