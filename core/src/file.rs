@@ -14,7 +14,8 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::blocking;
 use crate::buffer::{BLOCK_SIZE, Buffer, Slice};
-use crate::limits::{IO_PARTS_MAX, READ_STEP_BYTES};
+use crate::limits::READ_STEP_BYTES;
+use crate::parts::Parts;
 use crate::ring::Ring;
 
 /// How a file is opened.
@@ -127,22 +128,20 @@ impl File {
             Durability::Cached => 0,
             Durability::Durable => libc::RWF_DSYNC,
         };
-        parts.slices.retain(|part| !part.is_empty());
+        parts.drop_empty();
         if self.direct {
             debug_assert!(at.is_multiple_of(BLOCK_SIZE as u64), "direct write at {at}");
-            debug_assert!(parts.slices.iter().all(|p| {
+            debug_assert!(parts.slices().iter().all(|p| {
                 p.len().is_multiple_of(BLOCK_SIZE) && (p.as_ptr() as usize).is_multiple_of(BLOCK_SIZE)
             }));
         }
-        while !parts.slices.is_empty() {
+        while !parts.slices().is_empty() {
             let fd = types::Fd(self.fd.as_raw_fd());
-            let entry = if let [one] = parts.slices.as_slice() {
+            let entry = if let [one] = parts.slices() {
                 let entry = opcode::Write::new(fd, one.as_ptr(), one.len() as u32);
                 entry.offset(at).rw_flags(rw_flags).build()
             } else {
-                let vectors = &mut parts.vectors.0;
-                vectors.clear();
-                vectors.extend(vectors_of(&parts.slices, usize::MAX));
+                let vectors = parts.vectors(usize::MAX);
                 let entry = opcode::Writev::new(fd, vectors.as_ptr(), vectors.len() as u32);
                 entry.offset(at).rw_flags(rw_flags).build()
             };
@@ -162,7 +161,7 @@ impl File {
                 written -= written % BLOCK_SIZE;
             }
             at += written as u64;
-            consume(&mut parts.slices, written);
+            parts.consume(written);
         }
         Ok(())
     }
@@ -217,75 +216,6 @@ impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-/// The parts of a write, and room to describe them to the kernel.
-#[derive(Default)]
-pub struct Parts {
-    slices: Vec<Slice>,
-    vectors: IoVectors,
-}
-
-impl Parts {
-    /// Adds a part.
-    pub fn push(&mut self, part: Slice) {
-        self.slices.push(part);
-    }
-
-    /// All parts.
-    pub fn slices(&self) -> &[Slice] {
-        &self.slices
-    }
-
-    /// Lets go of them, and keeps the room.
-    pub fn clear(&mut self) {
-        self.slices.clear();
-        self.vectors.0.clear();
-    }
-}
-
-impl From<Vec<Slice>> for Parts {
-    fn from(slices: Vec<Slice>) -> Parts {
-        Parts {
-            slices,
-            vectors: IoVectors::default(),
-        }
-    }
-}
-
-/// Scatter-gather entries that point into slices kept beside them.
-#[derive(Default)]
-pub(crate) struct IoVectors(pub Vec<libc::iovec>);
-
-pub(crate) fn io_vectors(parts: &[Slice], bytes_max: usize) -> IoVectors {
-    IoVectors(vectors_of(parts, bytes_max).collect())
-}
-
-fn vectors_of(parts: &[Slice], bytes_max: usize) -> impl Iterator<Item = libc::iovec> {
-    let mut left = bytes_max;
-    let vector = move |part: &Slice| {
-        let iov_len = part.len().min(left);
-        left -= iov_len;
-        (iov_len > 0).then_some(libc::iovec {
-            iov_base: part.as_ptr() as *mut _,
-            iov_len,
-        })
-    };
-    parts.iter().take(IO_PARTS_MAX).map_while(vector)
-}
-
-/// Drops the first `count` bytes of `parts`.
-pub(crate) fn consume(parts: &mut Vec<Slice>, mut count: usize) {
-    let mut whole = 0;
-    for part in parts.iter_mut() {
-        if count < part.len() {
-            *part = part.slice(count..);
-            break;
-        }
-        count -= part.len();
-        whole += 1;
-    }
-    parts.drain(..whole);
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod ids;
 pub mod limits;
 pub mod mailbox;
 mod nudge;
+pub mod parts;
 pub mod preflight;
 pub mod remote;
 pub mod ring;

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 use tautline_core::buffer::Buffer;
-use tautline_core::file::{Durability, File, OpenMode, Parts};
+use tautline_core::file::{Durability, File, OpenMode};
+use tautline_core::parts::Parts;
 
 use crate::fault::{FaultPlan, Faults, FileFaults};
 

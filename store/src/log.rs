@@ -16,8 +16,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use tautline_core::file::Parts;
 use tautline_core::ids::{LeaderEpoch, Offset};
+use tautline_core::parts::Parts;
 use tautline_core::sync::Signal;
 
 use crate::compact::Cleaning;

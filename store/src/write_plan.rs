@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use tautline_core::buffer::{BLOCK_SIZE, OutOfMemory};
-use tautline_core::file::{Durability, Parts};
+use tautline_core::file::Durability;
 use tautline_core::ids::Offset;
+use tautline_core::parts::Parts;
 use zerocopy::IntoBytes;
 
 use crate::disk::LogFile;

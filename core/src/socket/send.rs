@@ -8,48 +8,43 @@ use io_uring::{opcode, types};
 use super::Stream;
 use crate::blocking;
 use crate::buffer::Slice;
-use crate::file::{File, IoVectors, consume, io_vectors};
+use crate::file::File;
 use crate::limits::{SEND_STEP_BYTES, SENDFILE_BYTES_MAX};
+use crate::parts::Parts;
 
 impl Stream {
-    /// Sends all of `parts`, in one vectored send as far as the kernel takes it.
+    /// Sends all of `parts`, in one vectored send as far as the kernel takes it. Gives back their room, empty.
     ///
     /// # Errors
     /// EPIPE, ECONNRESET and the like.
-    pub async fn send(&self, mut parts: Vec<Slice>) -> io::Result<()> {
-        parts.retain(|part| !part.is_empty());
-        while !parts.is_empty() {
+    pub async fn send(&self, mut parts: Parts) -> io::Result<Parts> {
+        parts.drop_empty();
+        while !parts.slices().is_empty() {
             let fd = types::Fd(self.fd.as_raw_fd());
             let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
-            let (entry, message) = if let [one] = parts.as_slice() {
-                (
-                    opcode::Send::new(fd, one.as_ptr(), one.len().min(SEND_STEP_BYTES) as u32)
-                        .flags(flags)
-                        .build(),
-                    None,
-                )
+            let entry = if let [one] = parts.slices() {
+                opcode::Send::new(fd, one.as_ptr(), one.len().min(SEND_STEP_BYTES) as u32)
+                    .flags(flags)
+                    .build()
             } else {
-                let message = Box::new(Message::new(io_vectors(&parts, SEND_STEP_BYTES)));
-                (
-                    opcode::SendMsg::new(fd, &message.header)
-                        .flags(flags as u32)
-                        .build(),
-                    Some(message),
-                )
+                opcode::SendMsg::new(fd, parts.message(SEND_STEP_BYTES))
+                    .flags(flags as u32)
+                    .build()
             };
             // SAFETY: slices, boxed header and its vectors stay where they are when moved; the Arc keeps the descriptor open.
-            let op = unsafe { self.ring.start(entry, (parts, message, self.fd.clone())) };
-            let (completion, (back, ..)) = op.await;
+            let op = unsafe { self.ring.start(entry, (parts, self.fd.clone())) };
+            let (completion, (back, _)) = op.await;
             parts = back;
             match completion.into_result() {
-                Ok(n) => consume(&mut parts, n),
+                Ok(n) => parts.consume(n),
                 Err(e) if matches!(e.raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) => {
                     self.writable().await?
                 }
                 Err(e) => return Err(e),
             }
         }
-        Ok(())
+        parts.clear();
+        Ok(parts)
     }
 
     /// Sends all of `rest`.
@@ -110,22 +105,5 @@ impl Stream {
         let op = unsafe { self.ring.start(entry, self.fd.clone()) };
         let (completion, _) = op.await;
         completion.into_result().map(|_| ())
-    }
-}
-
-/// The header of a vectored send, with the vectors it points to; boxed, so that its address is stable.
-struct Message {
-    header: libc::msghdr,
-    #[expect(dead_code, reason = "the header points into it")]
-    vectors: IoVectors,
-}
-
-impl Message {
-    fn new(mut vectors: IoVectors) -> Message {
-        // SAFETY: an all-zero msghdr is valid: no name, no control data.
-        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-        header.msg_iov = vectors.0.as_mut_ptr();
-        header.msg_iovlen = vectors.0.len() as _;
-        Message { header, vectors }
     }
 }

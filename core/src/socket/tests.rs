@@ -1,6 +1,7 @@
 use super::*;
 use crate::buffer::Slice;
 use crate::file::File;
+use crate::parts::Parts;
 use crate::shard::test_on_shard;
 use std::io::{Read, Write};
 
@@ -37,11 +38,11 @@ fn echoes_small_and_large() {
             let frame = stream.receive_exact(frame, have, len).await.unwrap().freeze();
             let half = len / 2;
             stream
-                .send(vec![
+                .send(Parts::from(vec![
                     frame.slice(..half),
                     Slice::default(),
                     frame.slice(half..len),
-                ])
+                ]))
                 .await
                 .unwrap();
         }

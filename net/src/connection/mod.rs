@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use futures_util::stream::{Stream as _, unfold};
+use tautline_core::parts::Parts;
 use tautline_core::socket::Stream;
 use tautline_core::task::{Queue, spawn};
 use tautline_core::time::monotonic_ns;
@@ -156,10 +157,10 @@ async fn send_parts(stream: &Stream, parts: Vec<Part>) -> std::io::Result<()> {
         match part {
             Part::Memory(slice) => memory.push(slice),
             Part::File { file, at, len } => {
-                stream.send(std::mem::take(&mut memory)).await?;
+                stream.send(Parts::from(std::mem::take(&mut memory))).await?;
                 stream.send_file(&file, at, len).await?;
             }
         }
     }
-    stream.send(memory).await
+    stream.send(Parts::from(memory)).await.map(drop)
 }
