@@ -17,7 +17,8 @@ use crate::error::ReadError;
 use crate::index::{Place, SparseIndex};
 use crate::limits::{BLOCK_BYTES, COLD_READ_BYTES_MAX};
 use crate::log::Log;
-use crate::read::{Part, ReadFrom, ReadResult};
+use crate::part::Part;
+use crate::read::{ReadFrom, ReadResult};
 use crate::segment::{FileState, Segment, SegmentId};
 use crate::window::Window;
 
@@ -74,8 +75,9 @@ impl Log {
                 },
                 Err(error) => self.explain(error, &segment, from.offset)?,
             }
-            if let Some(result) = self.read_tail(&from)? {
-                return Ok(result);
+            let mut parts = Vec::new();
+            if let Some(extent) = self.read_tail(&from, &mut parts)? {
+                return Ok(ReadResult::new(parts, extent));
             }
         }
     }

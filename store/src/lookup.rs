@@ -11,7 +11,8 @@ use crate::cold::ColdSegment;
 use crate::error::ReadError;
 use crate::limits::SCAN_WINDOW_BYTES;
 use crate::log::Log;
-use crate::read::{Part, ReadFrom};
+use crate::part::Part;
+use crate::read::ReadFrom;
 use crate::unpack::{self, Unpacked, Wanted};
 
 /// A record found by its time.
@@ -104,10 +105,7 @@ impl Log {
                 min_one_batch: true,
                 bound: self.high_watermark(),
             };
-            let result = match self.read_tail(&from)? {
-                Some(result) => result,
-                None => self.read_cold(from, false).await?,
-            };
+            let result = self.read_to_memory(from).await?;
             if result.is_empty() {
                 lookup.from = from.bound.max(lookup.from);
                 return Ok(None);

@@ -2,13 +2,13 @@
 
 use tautline_core::batch::Batch;
 use tautline_core::buffer::Slice;
-use tautline_core::file::File;
 use tautline_core::ids::Offset;
 
 use crate::aborted::AbortedTransaction;
 use crate::error::ReadError;
 use crate::index::SparseIndex;
 use crate::log::Log;
+use crate::part::Part;
 use crate::state::State;
 use crate::tail::Chunk;
 
@@ -25,23 +25,16 @@ pub struct ReadFrom {
     pub bound: Offset,
 }
 
-/// Some of the bytes of a read.
-#[derive(Clone)]
-pub enum Part {
-    /// In memory.
-    Memory(Slice),
-    /// In a buffered file: to be sent by sendfile, off the core's thread.
-    File {
-        /// The file; it stays readable while this is held, also if its segment is deleted.
-        file: File,
-        /// First byte.
-        at: u64,
-        /// Number of bytes.
-        len: usize,
-    },
+/// How far a read went: over whole batches, in order, without gaps between the parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Number of bytes.
+    pub size_bytes: usize,
+    /// Offset behind the last batch, if there is one.
+    pub next_offset: Offset,
 }
 
-/// Whole batches, in order, without gaps between the parts.
+/// What was read, with its bytes.
 #[derive(Clone, Default)]
 pub struct ReadResult {
     /// The bytes.
@@ -62,7 +55,31 @@ pub struct CommittedRead {
     pub aborted: Vec<AbortedTransaction>,
 }
 
+impl Extent {
+    /// Nothing (yet).
+    pub fn is_empty(&self) -> bool {
+        self.size_bytes == 0
+    }
+}
+
 impl ReadResult {
+    /// These bytes.
+    pub(crate) fn new(parts: Vec<Part>, extent: Extent) -> ReadResult {
+        ReadResult {
+            parts,
+            size_bytes: extent.size_bytes,
+            next_offset: extent.next_offset,
+        }
+    }
+
+    /// Without the bytes.
+    pub fn extent(&self) -> Extent {
+        Extent {
+            size_bytes: self.size_bytes,
+            next_offset: self.next_offset,
+        }
+    }
+
     /// Nothing (yet).
     pub fn is_empty(&self) -> bool {
         self.size_bytes == 0
@@ -81,10 +98,23 @@ impl Log {
     /// # Errors
     /// [`ReadError`].
     pub async fn read(&self, from: ReadFrom) -> Result<ReadResult, ReadError> {
-        if let Some(result) = self.read_tail(&from)? {
-            return Ok(result);
+        let mut parts = Vec::new();
+        let extent = self.read_into(from, &mut parts).await?;
+        Ok(ReadResult::new(parts, extent))
+    }
+
+    /// [`Log::read`] that adds the bytes to `parts`, so that what is in memory is read without asking for any.
+    ///
+    /// # Errors
+    /// [`ReadError`]; nothing was added.
+    pub async fn read_into(&self, from: ReadFrom, parts: &mut Vec<Part>) -> Result<Extent, ReadError> {
+        if let Some(extent) = self.read_tail(&from, parts)? {
+            return Ok(extent);
         }
-        self.read_cold(from, true).await
+        // In a box: those who read in memory, which are most, shall not carry room for what a file takes.
+        let mut cold = Box::pin(self.read_cold(from, true)).await?;
+        parts.append(&mut cold.parts);
+        Ok(cold.extent())
     }
 
     /// [`Log::read`] for the broker's own use: into memory, whatever readers of other nodes are given.
@@ -92,8 +122,9 @@ impl Log {
     /// # Errors
     /// [`ReadError`].
     pub async fn read_to_memory(&self, from: ReadFrom) -> Result<ReadResult, ReadError> {
-        if let Some(result) = self.read_tail(&from)? {
-            return Ok(result);
+        let mut parts = Vec::new();
+        if let Some(extent) = self.read_tail(&from, &mut parts)? {
+            return Ok(ReadResult::new(parts, extent));
         }
         self.read_cold(from, false).await
     }
@@ -103,41 +134,63 @@ impl Log {
     /// # Errors
     /// [`ReadError`].
     pub async fn read_committed(&self, from: ReadFrom) -> Result<CommittedRead, ReadError> {
+        let mut parts = Vec::new();
+        let (extent, aborted) = self.read_committed_into(from, &mut parts).await?;
+        Ok(CommittedRead {
+            read: ReadResult::new(parts, extent),
+            aborted,
+        })
+    }
+
+    /// [`Log::read_committed`] that adds the bytes to `parts`, as [`Log::read_into`] does.
+    ///
+    /// # Errors
+    /// [`ReadError`]; nothing was added.
+    pub async fn read_committed_into(
+        &self,
+        from: ReadFrom,
+        parts: &mut Vec<Part>,
+    ) -> Result<(Extent, Vec<AbortedTransaction>), ReadError> {
+        let before = parts.len();
         loop {
             let bound = from.bound.min(self.last_stable_offset());
             let segments = self.segments_replaced();
-            let read = self.read(ReadFrom { bound, ..from }).await?;
+            let read = self.read_into(ReadFrom { bound, ..from }, parts).await?;
             if read.is_empty() {
-                return Ok(CommittedRead {
-                    read,
-                    aborted: Vec::new(),
-                });
+                return Ok((read, Vec::new()));
             }
             let aborted = self.aborted_between(from.offset, read.next_offset).await;
             // Compaction takes records and what is known of them away together: of both the same age is needed.
             if self.segments_replaced() != segments {
+                parts.truncate(before);
                 continue;
             }
             let start = self.start_offset();
-            if from.offset < start {
-                return Err(ReadError::OffsetOutOfRange {
-                    offset: from.offset,
-                    start,
-                    end: self.end_offset(),
-                });
-            }
-            return Ok(CommittedRead {
-                read,
-                aborted: aborted?,
-            });
+            let aborted = if from.offset < start {
+                let (offset, end) = (from.offset, self.end_offset());
+                Err(ReadError::OffsetOutOfRange { offset, start, end })
+            } else {
+                aborted
+            };
+            return match aborted {
+                Ok(aborted) => Ok((read, aborted)),
+                Err(error) => {
+                    parts.truncate(before);
+                    Err(error)
+                }
+            };
         }
     }
 
-    /// What can be answered at once; `None` if a file has to be read.
+    /// Adds what can be answered at once to `parts`; `None` if a file has to be read.
     ///
     /// # Errors
-    /// [`ReadError`].
-    pub fn read_tail(&self, from: &ReadFrom) -> Result<Option<ReadResult>, ReadError> {
+    /// [`ReadError`]; nothing was added.
+    pub(crate) fn read_tail(
+        &self,
+        from: &ReadFrom,
+        parts: &mut Vec<Part>,
+    ) -> Result<Option<Extent>, ReadError> {
         let state = self.state.borrow();
         let (offset, start, end) = (from.offset, state.start_offset, state.end_offset);
         if offset < start || offset > end {
@@ -151,51 +204,55 @@ impl Log {
             return Err(ReadError::Corrupt { offset });
         }
         if offset >= from.bound.min(end) {
-            return Ok(Some(ReadResult::default()));
+            return Ok(Some(Extent::default()));
         }
         let result = state
             .tail
             .chunk_for_offset(offset)
-            .map(|first| self.read_chunks(&state, first, from));
+            .map(|first| read_chunks(&state, first, from, parts));
         if result.is_some() {
             self.shared.metrics.tail_reads.add(1);
         }
         Ok(result)
     }
+}
 
-    fn read_chunks(&self, state: &State, first: usize, from: &ReadFrom) -> ReadResult {
-        let mut result = ReadResult::default();
-        for (n, chunk) in state.tail.chunks().iter().skip(first).enumerate() {
-            let index = state
-                .segments
-                .binary_search_by_key(&chunk.sequence, |s| s.sequence)
-                .ok();
-            let index = index
-                .and_then(|at| state.segments[at].live.as_ref())
-                .map(|live| &live.index);
-            let start = if n == 0 {
-                find(chunk, index, from.offset)
-            } else {
-                chunk.first
-            };
-            let budget = from.max_bytes.saturating_sub(result.size_bytes) as u64;
-            let (end, next_offset) = cut(
-                chunk,
-                index,
-                start,
-                budget,
-                from.bound,
-                from.min_one_batch && n == 0,
-            );
-            if end > start {
-                result.push(chunk.slice(start, end), next_offset);
-            }
-            if end < chunk.end() {
-                break;
-            }
+/// Adds the batches of the chunks from the first on.
+fn read_chunks(state: &State, first: usize, from: &ReadFrom, parts: &mut Vec<Part>) -> Extent {
+    let mut extent = Extent::default();
+    for (n, chunk) in state.tail.chunks().iter().skip(first).enumerate() {
+        let index = state
+            .segments
+            .binary_search_by_key(&chunk.sequence, |s| s.sequence)
+            .ok();
+        let index = index
+            .and_then(|at| state.segments[at].live.as_ref())
+            .map(|live| &live.index);
+        let start = if n == 0 {
+            find(chunk, index, from.offset)
+        } else {
+            chunk.first
+        };
+        let budget = from.max_bytes.saturating_sub(extent.size_bytes) as u64;
+        let (end, next_offset) = cut(
+            chunk,
+            index,
+            start,
+            budget,
+            from.bound,
+            from.min_one_batch && n == 0,
+        );
+        if end > start {
+            let slice = chunk.slice(start, end);
+            extent.size_bytes += slice.len();
+            extent.next_offset = next_offset;
+            parts.push(Part::Memory(slice));
         }
-        result
+        if end < chunk.end() {
+            break;
+        }
     }
+    extent
 }
 
 /// The batch at a position of a chunk.

@@ -74,7 +74,8 @@ impl Log {
             let Step::Load { segment, next } = step else {
                 return Ok(found);
             };
-            let list = self.aborted_of(&segment).await?;
+            // In a box: most ranges need none, and their readers shall not carry room for it.
+            let list = Box::pin(self.aborted_of(&segment)).await?;
             if overlapping(&list, from, to, &mut found) {
                 return Ok(found);
             }
