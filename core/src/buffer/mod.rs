@@ -11,6 +11,7 @@ mod append;
 mod memory;
 mod owned;
 mod pool;
+mod room;
 mod slice;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ mod tests;
 pub use append::AppendBuffer;
 pub use owned::Buffer;
 pub use pool::{OutOfMemory, Pool};
+pub use room::Room;
 pub use slice::Slice;
 
 /// The unit of direct I/O: every pool buffer is aligned to it and a multiple of it long.

@@ -46,7 +46,11 @@ impl Slice {
 
     /// Takes over a vector, without copying it; the memory is not charged to a pool and not aligned.
     pub fn from_vec(bytes: Vec<u8>) -> Slice {
-        let owner = Arc::new(bytes);
+        Slice::of_vec(Arc::new(bytes))
+    }
+
+    /// A view of all of a vector, which nobody changes as long as it is shared.
+    pub(super) fn of_vec(owner: Arc<Vec<u8>>) -> Slice {
         Slice {
             start: owner.as_ptr(),
             len: owner.len(),

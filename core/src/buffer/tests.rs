@@ -50,3 +50,18 @@ fn buffers_are_aligned() {
         assert!(buffer.len() >= len && buffer.len().is_power_of_two());
     }
 }
+
+#[test]
+fn a_room_is_used_again_once_its_copy_is_gone() {
+    let mut room = Room::default();
+    let first = room.copy(b"first");
+    let second = room.copy(b"second");
+    assert_eq!((&first[..], &second[..]), (&b"first"[..], &b"second"[..]));
+    let held = second.slice(3..);
+    drop(second);
+    let third = room.copy(b"3");
+    assert_eq!((&held[..], &third[..]), (&b"ond"[..], &b"3"[..]));
+    let address = third.as_ptr();
+    drop(third);
+    assert_eq!(room.copy(b"4").as_ptr(), address);
+}
