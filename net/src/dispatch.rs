@@ -14,10 +14,13 @@ use crate::handlers;
 use crate::metrics::ApiGroup;
 use crate::wire::{ApiKey, Reader, RequestHeader, WireError};
 
-/// A request that was started. Those of Produce, which are many, are of one type, so that their memory can be used again.
-pub enum Begun<P> {
+/// A request that was started. Those of Produce and of Fetch, which are many, are of one type each, so that their memory can be
+/// used again.
+pub enum Begun<P, F> {
     /// Produce: it was appended, and waits for nothing but others; it does not have to be polled to get on.
     Produce(P),
+    /// Fetch: it begins when it is polled.
+    Fetch(F),
     /// Any other.
     Other(LocalBoxFuture<'static, Answer>),
 }
@@ -29,7 +32,7 @@ pub fn dispatch(
     frame: Slice,
     held: Option<Rc<Held>>,
     stamps: Stamps,
-) -> Begun<impl Future<Output = Answer> + use<>> {
+) -> Begun<impl Future<Output = Answer> + use<>, impl Future<Output = Answer> + use<>> {
     let mut reader = Reader::new(&frame);
     let header = match RequestHeader::decode(&mut reader) {
         Ok(header) => header,
@@ -65,7 +68,7 @@ pub fn dispatch(
     }
     match api {
         ApiKey::Produce => Begun::Produce(handlers::produce::handle(call)),
-        ApiKey::Fetch => Begun::Other(fetch(call).boxed_local()),
+        ApiKey::Fetch => Begun::Fetch(handlers::fetch::handle(call)),
         _ => Begun::Other(other(call)),
     }
 }
@@ -73,19 +76,6 @@ pub fn dispatch(
 /// A body that can't be read closes the connection.
 fn unreadable(api: ApiKey, version: i16, error: &WireError) -> Reply {
     Reply::Close(format!("bad {api:?} request, version {version}: {error}"))
-}
-
-async fn fetch(call: Call) -> Answer {
-    let (version, refused) = (call.version, (call.stamps, call.correlation_id()));
-    match handlers::fetch::handle(call).await {
-        Ok(answer) => answer,
-        Err(error) => Answer {
-            reply: unreadable(ApiKey::Fetch, version, &error),
-            stamps: refused.0,
-            correlation_id: refused.1,
-            partition: None,
-        },
-    }
 }
 
 /// Starts a request of any API but the two that carry records.

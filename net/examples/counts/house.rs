@@ -109,13 +109,17 @@ async fn open(mailbox: Mailbox<Message>, data: Arc<DataDir>) -> Rc<Broker> {
     broker
 }
 
-/// A Produce request for one batch with one record of so many bytes.
-pub fn produce_frame(value_bytes: usize) -> Vec<u8> {
+/// A batch with one record of so many bytes.
+pub fn batch(value_bytes: usize) -> Vec<u8> {
     let value = vec![b'x'; value_bytes];
-    let batch = BatchBuilder::new(1_000).record(None, Some(&value)).build();
+    BatchBuilder::new(1_000).record(None, Some(&value)).build()
+}
+
+/// A Produce request for one such batch.
+pub fn produce_frame(value_bytes: usize) -> Vec<u8> {
     let data = PartitionProduceData::default()
         .with_index(0)
-        .with_records(Some(batch.into()));
+        .with_records(Some(batch(value_bytes).into()));
     let topic = TopicProduceData::default()
         .with_name(topic_name())
         .with_partition_data(vec![data]);
@@ -126,8 +130,28 @@ pub fn produce_frame(value_bytes: usize) -> Vec<u8> {
     frame(PRODUCE_VERSION, &request)
 }
 
-/// A Fetch request, without a session, of one partition from an offset on.
-pub fn fetch_frame(offset: i64) -> Vec<u8> {
+/// In what way a Fetch asks.
+#[derive(Clone, Copy)]
+pub struct FetchAs {
+    /// Its session, or 0, and its number there; -1 wants none.
+    pub session: (i32, i32),
+    /// Whether it wants nothing that is undecided.
+    pub committed_only: bool,
+    /// How long it waits for a byte.
+    pub wait_ms_max: i32,
+}
+
+impl FetchAs {
+    /// Without a session, up to the high watermark.
+    pub const ALONE: FetchAs = FetchAs {
+        session: (0, -1),
+        committed_only: false,
+        wait_ms_max: 0,
+    };
+}
+
+/// A Fetch request of one partition from an offset on.
+pub fn fetch_frame(offset: i64, ask: FetchAs) -> Vec<u8> {
     let asked = FetchPartition::default()
         .with_partition(0)
         .with_fetch_offset(offset)
@@ -137,8 +161,12 @@ pub fn fetch_frame(offset: i64) -> Vec<u8> {
         .with_partitions(vec![asked]);
     let request = FetchRequest::default()
         .with_replica_id((-1).into())
+        .with_max_wait_ms(ask.wait_ms_max)
+        .with_min_bytes(1)
         .with_max_bytes(1 << 20)
-        .with_session_epoch(-1)
+        .with_session_id(ask.session.0)
+        .with_session_epoch(ask.session.1)
+        .with_isolation_level(ask.committed_only.into())
         .with_topics(vec![topic]);
     frame(FETCH_VERSION, &request)
 }

@@ -15,7 +15,7 @@ use std::process::{Command, ExitCode};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use house::{TOPIC, any_address, fetch_frame, on_a_shard, produce_frame};
+use house::{FetchAs, TOPIC, any_address, fetch_frame, on_a_shard, produce_frame};
 use tautline_core::buffer::{Pool, Slice};
 use tautline_core::ids::PartitionIndex;
 use tautline_core::socket::Listener;
@@ -164,21 +164,24 @@ async fn rounds(broker: &Rc<Broker>) {
         assert!(matches!(answer.reply, Reply::SendOne(_)), "it is answered");
         drop((produce, answer));
 
-        let frame = received(&fetch_frame(end.0 - 1));
+        let frame = received(&fetch_frame(end.0 - 1, FetchAs::ALONE));
         let stamps = Stamps::begin(monotonic_ns());
         mark();
-        let Begun::Other(mut fetch) = dispatch(broker, &connection, frame, None, stamps) else {
-            panic!("a Fetch request is another")
+        let Begun::Fetch(fetch) = dispatch(broker, &connection, frame, None, stamps) else {
+            panic!("a Fetch request is one")
         };
+        let mut fetch = std::pin::pin!(fetch);
         let mut answer = now(&mut fetch);
         record(broker, ApiGroup::Fetch, &mut answer);
         mark();
-        let Reply::Send(parts) = &answer.reply else {
+        let Reply::Send(response) = &answer.reply else {
             panic!("it has records")
         };
-        let bytes: usize = parts.iter().map(tautline_net::connection::Part::len).sum();
-        assert!(bytes > VALUE_BYTES, "a fetch at the tail finds the batch");
-        drop((fetch, answer));
+        assert!(
+            response.size_bytes() > VALUE_BYTES,
+            "a fetch at the tail finds the batch"
+        );
+        drop(answer);
 
         mark();
         stamped(broker);

@@ -3,12 +3,14 @@
 mod beginning;
 mod controller;
 mod keys;
+mod moved;
 mod partition;
 mod partitions;
 mod producer_ids;
 mod reads;
 mod settings;
 mod topics;
+mod wanted;
 mod watch;
 
 use std::cell::{Cell, RefCell};
@@ -37,7 +39,7 @@ pub use beginning::InTransaction;
 pub use controller::{Controller, ControllerError};
 pub use partition::{Appending, Partition, Produced};
 pub use partitions::Partitions;
-pub use reads::{FetchLimits, Found, Wanted};
+pub use wanted::{FetchLimits, Findings, Found, Wanted};
 pub use watch::{Registration, WatchSet, Watcher};
 
 use self::settings::CachedSettings;

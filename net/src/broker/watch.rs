@@ -24,10 +24,15 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Fires, once and for all.
+    /// Fires, once and for all that it waits for.
     pub fn fire(&self) {
         self.fired.set(true);
         self.signal.notify_all();
+    }
+
+    /// Waits for others: it has not fired.
+    pub fn reset(&self) {
+        self.fired.set(false);
     }
 
     /// Completes when it has fired.

@@ -8,15 +8,14 @@ use tautline_core::ids::ShardId;
 use tautline_core::ids::{PartitionIndex, TopicId};
 use tautline_core::stage::Stamps;
 
-use super::memory::Held;
-use super::{ConnectionState, Entrance, Part};
+use super::{ConnectionState, Entrance, Held, Response};
 use crate::broker::Broker;
 use crate::wire::{self, ApiKey, Message, Reader, WireError, Writer};
 
 /// What a handler gives back.
 pub enum Reply {
     /// A response to send, in pieces.
-    Send(Vec<Part>),
+    Send(Response),
     /// A response to send, in one piece.
     SendOne(Slice),
     /// No response: acks=0.
@@ -170,6 +169,6 @@ impl Call {
         self.count_errors(&writer);
         let (bytes, splices) = writer.into_parts();
         debug_assert!(splices.is_empty(), "only fetch responses carry payloads");
-        Reply::Send(vec![Part::Memory(Slice::from_vec(bytes))])
+        Reply::SendOne(Slice::from_vec(bytes))
     }
 }

@@ -6,7 +6,7 @@
 //! keep small ones out. What is only announced is never charged. While somebody waits for memory the sweeper has little patience
 //! with those that hold it and send nothing.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ impl RequestMemory {
         (free / RESPONSE_SHARE).max(RESPONSE_BYTES_MIN)
     }
 
-    /// A small response in memory of the pool, or of the allocator where that is spent.
+    /// A response, or what stands between its records, in memory of the pool, or of the allocator where that is spent.
     pub fn response(&self, bytes: &[u8]) -> Slice {
         match self.pool.take(bytes.len()) {
             Ok(mut buffer) => {
@@ -210,22 +210,6 @@ impl Drop for Charge {
         let used = &self.memory.used_bytes[self.stage as usize];
         used.set(used.get() - self.bytes);
         self.memory.freed.notify_all();
-    }
-}
-
-/// What a request holds of the budget until it is answered, or until its handler has copied what it still needs and waits.
-#[derive(Default)]
-pub struct Held(RefCell<[Option<Charge>; 2]>);
-
-impl Held {
-    /// The charges of a frame.
-    pub fn new(frame: Option<Charge>, work: Option<Charge>) -> Held {
-        Held(RefCell::new([frame, work]))
-    }
-
-    /// Gives all of it back.
-    pub fn release(&self) {
-        self.0.take();
     }
 }
 

@@ -2,14 +2,15 @@
 //!
 //! Requests start in the order in which they came, and run concurrently after that; a response waits for those before it.
 //! What a connection may have in flight is bounded, in requests and in bytes; beyond it the socket is not read. A connection
-//! that waits for its next request holds no memory but its task's.
+//! that waits for its next request holds no memory but its task's, and the places in which its last requests ran.
 
 mod call;
 mod frame;
+mod held;
 mod log_limit;
 mod memory;
-mod part;
 mod pipeline;
+mod response;
 mod state;
 
 use std::pin::pin;
@@ -18,7 +19,6 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use futures_util::stream::{Stream as _, unfold};
-use tautline_core::parts::Parts;
 use tautline_core::socket::Stream;
 use tautline_core::task::{Queue, spawn};
 use tautline_core::time::monotonic_ns;
@@ -29,9 +29,10 @@ use crate::dispatch::dispatch;
 
 pub use call::{Answer, Call, Reply};
 pub use frame::{Frame, FrameError, FrameReader};
+pub use held::Held;
 pub use log_limit::LogLimit;
-pub use memory::{Held, RequestMemory};
-pub use part::Part;
+pub use memory::RequestMemory;
+pub use response::Response;
 pub use state::{Activity, ConnectionState, Entrance};
 
 /// Serves a connection from now on.
@@ -142,25 +143,10 @@ async fn send(broker: &Broker, stream: &Stream, reply: Reply) -> std::io::Result
             sent.add(slice.len() as u64);
             stream.send_one(slice).await
         }
-        Reply::Send(parts) => {
-            sent.add(parts.iter().map(|part| part.len() as u64).sum());
-            send_parts(stream, parts).await
+        Reply::Send(response) => {
+            sent.add(response.size_bytes() as u64);
+            response.send(stream).await
         }
         Reply::Nothing | Reply::Close(_) => Ok(()),
     }
-}
-
-/// Sends the parts in order: neighbours in memory in one vectored send, file ranges between them.
-async fn send_parts(stream: &Stream, parts: Vec<Part>) -> std::io::Result<()> {
-    let mut memory = Vec::with_capacity(parts.len());
-    for part in parts {
-        match part {
-            Part::Memory(slice) => memory.push(slice),
-            Part::File { file, at, len } => {
-                stream.send(Parts::from(std::mem::take(&mut memory))).await?;
-                stream.send_file(&file, at, len).await?;
-            }
-        }
-    }
-    stream.send(Parts::from(memory)).await.map(drop)
 }

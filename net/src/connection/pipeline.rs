@@ -14,8 +14,8 @@ use tautline_core::ids::{PartitionIndex, TopicId};
 use tautline_core::stage::{Flight, Stage, Stamps};
 use tautline_core::time::monotonic_ns;
 
-use super::memory::Held;
-use super::{Answer, ConnectionState, Frame, Reply};
+use super::held::Holding;
+use super::{Answer, ConnectionState, Frame, Held, Reply};
 use crate::broker::Broker;
 use crate::dispatch::Begun;
 use crate::metrics::ApiGroup;
@@ -36,7 +36,7 @@ pub struct Started {
     correlation_id: i32,
     partition: Option<(TopicId, PartitionIndex)>,
     frame_bytes: usize,
-    held: Option<Rc<Held>>,
+    holding: Option<Holding>,
     _counted: Counted,
 }
 
@@ -56,50 +56,56 @@ impl Drop for Counted {
     }
 }
 
-/// The place of a Produce request, used for one after the other.
-type Place<P> = Pin<Box<Option<P>>>;
+/// The place of a Produce or Fetch request, used for one after the other.
+type Place<T> = Pin<Box<Option<T>>>;
 
 /// A request on its way to its answer.
-enum Running<P> {
+enum Running<P, F> {
     Produce(Place<P>),
+    Fetch(Place<F>),
     Other(LocalBoxFuture<'static, Answer>),
     /// Answered before those that came first.
     Done(Option<Answer>),
 }
 
-impl<P: Future<Output = Answer>> Running<P> {
+impl<P: Future<Output = Answer>, F: Future<Output = Answer>> Running<P, F> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
         match self {
-            Running::Produce(place) => {
-                let produce = place.as_mut().as_pin_mut();
-                produce.expect("it is not answered yet").poll(cx)
-            }
+            Running::Produce(place) => poll_in(place, cx),
+            Running::Fetch(place) => poll_in(place, cx),
             Running::Other(other) => other.as_mut().poll(cx),
             Running::Done(answer) => Poll::Ready(answer.take().expect("an answer is taken once")),
         }
     }
 }
 
+fn poll_in<T: Future<Output = Answer>>(place: &mut Place<T>, cx: &mut Context<'_>) -> Poll<Answer> {
+    let request = place.as_mut().as_pin_mut();
+    request.expect("it is not answered yet").poll(cx)
+}
+
 /// How requests are started.
-type Start<P> = fn(&Rc<Broker>, &Rc<ConnectionState>, Slice, Option<Rc<Held>>, Stamps) -> Begun<P>;
+type Start<P, F> = fn(&Rc<Broker>, &Rc<ConnectionState>, Slice, Option<Rc<Held>>, Stamps) -> Begun<P, F>;
 
 /// See the module.
-pub struct Pipeline<P> {
+pub struct Pipeline<P, F> {
     broker: Rc<Broker>,
     state: Rc<ConnectionState>,
-    start: Start<P>,
-    requests: VecDeque<(Started, Running<P>)>,
+    start: Start<P, F>,
+    requests: VecDeque<(Started, Running<P, F>)>,
     /// How many of them are not Produce: 0 or 1.
     others: usize,
     places: Vec<Place<P>>,
+    /// The place of a Fetch request, of which there is one at a time.
+    fetch_place: Option<Place<F>>,
     bytes: usize,
     /// A request that may not start yet.
     held: Option<Frame>,
 }
 
-impl<P: Future<Output = Answer>> Pipeline<P> {
+impl<P: Future<Output = Answer>, F: Future<Output = Answer>> Pipeline<P, F> {
     /// An empty one.
-    pub fn new(broker: Rc<Broker>, state: Rc<ConnectionState>, start: Start<P>) -> Pipeline<P> {
+    pub fn new(broker: Rc<Broker>, state: Rc<ConnectionState>, start: Start<P, F>) -> Pipeline<P, F> {
         Pipeline {
             broker,
             state,
@@ -107,6 +113,7 @@ impl<P: Future<Output = Answer>> Pipeline<P> {
             requests: VecDeque::new(),
             others: 0,
             places: Vec::new(),
+            fetch_place: None,
             bytes: 0,
             held: None,
         }
@@ -143,12 +150,15 @@ impl<P: Future<Output = Answer>> Pipeline<P> {
             mut stamps,
         } = frame;
         stamps.lap(Stage::Queue, monotonic_ns());
-        if group != ApiGroup::Produce && charge.is_none() {
+        let is_in_receive_buffer = charge.is_none();
+        // Those of Produce that fit one hold nothing else.
+        let holds = group != ApiGroup::Produce || !is_in_receive_buffer;
+        let mut holding = holds.then(|| Holding::new(charge, work));
+        if let Some(holding) = holding.as_mut().filter(|_| is_in_receive_buffer) {
             // It may wait for long, and would keep a whole receive buffer.
-            bytes = Slice::from_vec(bytes.to_vec());
+            bytes = holding.copy(&bytes);
         }
-        // Those that fit a receive buffer and are not taken apart into much hold nothing.
-        let held = (charge.is_some() || work.is_some()).then(|| Rc::new(Held::new(charge, work)));
+        let held = holding.as_ref().map(Holding::held);
         let frame_bytes = bytes.len();
         self.broker.metrics.bytes_in.add(frame_bytes as u64);
         self.bytes += frame_bytes;
@@ -159,7 +169,7 @@ impl<P: Future<Output = Answer>> Pipeline<P> {
             correlation_id: 0,
             partition: None,
             frame_bytes,
-            held: held.clone(),
+            holding,
             _counted: Counted::new(self.broker.clone()),
         };
         self.state.in_flight.set(self.requests.len() + 1);
@@ -168,6 +178,12 @@ impl<P: Future<Output = Answer>> Pipeline<P> {
                 let mut place = self.places.pop().unwrap_or_else(|| Box::pin(None));
                 place.set(Some(produce));
                 Running::Produce(place)
+            }
+            Begun::Fetch(fetch) => {
+                self.others += 1;
+                let mut place = self.fetch_place.take().unwrap_or_else(|| Box::pin(None));
+                place.set(Some(fetch));
+                Running::Fetch(place)
             }
             Begun::Other(other) => {
                 self.others += 1;
@@ -187,10 +203,14 @@ impl<P: Future<Output = Answer>> Pipeline<P> {
         }
         // Produce requests get on by themselves. Any other has to be polled, whoever is before it.
         for (_, running) in self.requests.iter_mut().skip(1) {
-            if let Running::Other(other) = running
-                && let Poll::Ready(answer) = other.as_mut().poll(cx)
+            if matches!(running, Running::Fetch(_) | Running::Other(_))
+                && let Poll::Ready(answer) = running.poll(cx)
             {
-                *running = Running::Done(Some(answer));
+                let done = std::mem::replace(running, Running::Done(Some(answer)));
+                if let Running::Fetch(mut place) = done {
+                    place.set(None);
+                    self.fetch_place = Some(place);
+                }
             }
         }
         Poll::Pending
@@ -205,11 +225,16 @@ impl<P: Future<Output = Answer>> Pipeline<P> {
                     self.places.push(place);
                 }
             }
+            Running::Fetch(mut place) => {
+                place.set(None);
+                self.fetch_place = Some(place);
+                self.others -= 1;
+            }
             Running::Other(_) | Running::Done(_) => self.others -= 1,
         }
         self.bytes -= started.frame_bytes;
         // The request's bytes, and what was made of them, are gone by now.
-        started.held = None;
+        started.holding = None;
         started.stamps = answer.stamps;
         started.correlation_id = answer.correlation_id;
         started.partition = answer.partition;

@@ -6,7 +6,7 @@ use tautline_core::error::ErrorCode;
 use tautline_replica::controller::FEATURES;
 use tautline_replica::metadata::MetadataImage;
 
-use crate::connection::{Call, Part, Reply};
+use crate::connection::{Call, Reply};
 use crate::wire::{
     self, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
     WireError, Writer,
@@ -65,7 +65,7 @@ pub fn unsupported(call: &Call) -> Reply {
         &mut writer,
     );
     call.count_errors(&writer);
-    Reply::Send(vec![Part::Memory(Slice::from_vec(writer.into_parts().0))])
+    Reply::SendOne(Slice::from_vec(writer.into_parts().0))
 }
 
 fn response(error: ErrorCode) -> ApiVersionsResponse<'static> {

@@ -1,38 +1,42 @@
 //! Fetch (1), versions 4-18: record batches from an offset, waiting for them if need be. KIP-74 (limits), KIP-227 (sessions),
 //! KIP-320 (epochs), KIP-516 (topic ids).
 //!
-//! The records go from the log's memory (or file) to the socket as they are: only what stands between them is encoded here.
+//! The records go from the log's memory (or file) to the socket as they are: only what stands between them is encoded here. A
+//! fetch that finds what it wants in this shard's memory allocates nothing: what it is taken apart into is used again by the next
+//! ([`Scratch`]).
 
-use std::sync::Arc;
+mod encode;
+mod scratch;
 
-use tautline_core::buffer::Slice;
 use tautline_core::error::ErrorCode;
 use tautline_core::ids::{PartitionIndex, TopicId};
 use tautline_core::stage::{Stage, Stamps};
 use tautline_core::time::{monotonic_ns, now_ms};
-use tautline_replica::metadata::TopicImage;
 use uuid::Uuid;
 
-use crate::broker::{Broker, FetchLimits, Found, Wanted};
-use crate::connection::{Answer, Call, Part, Reply};
-use crate::fetch_session::{FetchContext, FetchPosition, FetchedTopic, Slot};
-use crate::wire::{
-    AbortedTransaction, FetchRequest, FetchResponseEncoder, FetchResponseHead, PartitionData, Records,
-    Segment, WireError, Writer,
-};
-
-/// A partition to answer for, and how the client names its topic.
-struct Asked {
-    name: String,
-    id: Uuid,
-    /// Its place in the fetch session.
-    slot: Option<Slot>,
-    wanted: Wanted,
-}
+use self::encode::{encode, refuse};
+use self::scratch::Scratch;
+use crate::broker::{Broker, FetchLimits, Found};
+use crate::connection::{Answer, Call, Reply};
+use crate::fetch_session::{FetchContext, FetchPosition, FetchedTopic, IncrementalFetch};
+use crate::wire::{AbortedTransaction, FetchRequest, FetchResponseHead, PartitionData, Records, WireError};
 
 /// Reads, or waits and reads.
-pub async fn handle(call: Call) -> Result<Answer, WireError> {
+pub async fn handle(call: Call) -> Answer {
+    let mut scratch = Scratch::take();
     let mut stamps = call.stamps;
+    let reply = fetch(&call, &mut stamps, &mut scratch)
+        .await
+        .unwrap_or_else(|error| {
+            let version = call.version;
+            Reply::Close(format!("bad Fetch request, version {version}: {error}"))
+        });
+    let first = scratch.wanted.first().map(|first| (first.topic, first.index));
+    scratch.give_back();
+    call.answer_with(stamps, reply, first)
+}
+
+async fn fetch(call: &Call, stamps: &mut Stamps, scratch: &mut Scratch) -> Result<Reply, WireError> {
     let request: FetchRequest<'_> = call.decode()?;
     let broker = &call.broker;
     let now_ns = monotonic_ns();
@@ -47,128 +51,90 @@ pub async fn handle(call: Call) -> Result<Answer, WireError> {
         .fetch_sessions
         .borrow_mut()
         .begin(call.version, &request, now_ms());
-    let first = |asked: &[Asked]| {
-        asked
-            .first()
-            .map(|first| (first.wanted.topic, first.wanted.index))
-    };
-    match context {
-        FetchContext::Refused(error) => Ok(call.answer_with(stamps, refuse(&call, error), None)),
+    let told = match context {
+        FetchContext::Refused(error) => Err(error),
         FetchContext::Full(full) => {
-            let asked = asked_by(broker, &request);
-            let (answers, payloads) = answer(&call, &asked, limits, &mut stamps).await;
-            let session_id =
-                broker
-                    .fetch_sessions
-                    .borrow_mut()
-                    .create(full, &request, answers.iter(), now_ms());
+            ask_for_all(broker, &request, scratch);
+            read(call, limits, stamps, scratch).await;
+            scratch.told.extend(0..scratch.answers.len());
+            let mut sessions = broker.fetch_sessions.borrow_mut();
+            Ok(sessions.create(full, &request, &scratch.answers, now_ms()))
+        }
+        FetchContext::Incremental(turn) => {
+            ask_for_session(broker, &turn, scratch);
+            read(call, limits, stamps, scratch).await;
+            tell_what_changed(broker, &turn, scratch)
+        }
+    };
+    Ok(match told {
+        Ok(session_id) => {
             let head = FetchResponseHead {
                 session_id,
                 ..Default::default()
             };
-            let reply = encode(&call, head, asked.iter().zip(&answers).collect(), payloads);
-            Ok(call.answer_with(stamps, reply, first(&asked)))
+            encode(call, head, scratch)
         }
-        FetchContext::Incremental(turn) => {
-            let asked = {
-                let sessions = broker.fetch_sessions.borrow();
-                sessions
-                    .partitions(&turn)
-                    .map(|partition| {
-                        let (name, id) = match partition.topic {
-                            FetchedTopic::Name(name) => (name, Uuid::nil()),
-                            FetchedTopic::Id(id) => ("", id.0),
-                        };
-                        let found = broker.find_topic(name, TopicId(id));
-                        let wanted = want(
-                            found.as_ref(),
-                            TopicId(id),
-                            partition.partition,
-                            partition.position,
-                        );
-                        Asked {
-                            name: name.to_owned(),
-                            id,
-                            slot: Some(partition.slot),
-                            wanted,
-                        }
-                    })
-                    .collect::<Vec<_>>()
-            };
-            let (answers, payloads) = answer(&call, &asked, limits, &mut stamps).await;
-            let mut sessions = broker.fetch_sessions.borrow_mut();
-            let mut finishing = match sessions.finish(&turn) {
-                Ok(finishing) => finishing,
-                Err(error) => return Ok(call.answer_with(stamps, refuse(&call, error), first(&asked))),
-            };
-            let told = asked
-                .iter()
-                .zip(&answers)
-                .filter(|(asked, answer)| asked.slot.is_some_and(|slot| finishing.include(slot, answer)));
-            let head = FetchResponseHead {
-                session_id: turn.session_id,
-                ..Default::default()
-            };
-            let reply = encode(&call, head, told.collect(), payloads);
-            Ok(call.answer_with(stamps, reply, first(&asked)))
-        }
-    }
+        Err(error) => refuse(call, error, scratch),
+    })
 }
 
 /// The partitions that the request lists, in its order.
-fn asked_by(broker: &Broker, request: &FetchRequest<'_>) -> Vec<Asked> {
-    let mut asked = Vec::new();
+fn ask_for_all(broker: &Broker, request: &FetchRequest<'_>, scratch: &mut Scratch) {
     for topic in request.topics.iter() {
-        let id = TopicId(topic.topic_id);
-        let found = broker.find_topic(&topic.topic, id);
         for partition in topic.partitions.iter() {
             let index = PartitionIndex(partition.partition);
-            let wanted = want(found.as_ref(), id, index, FetchPosition::from(&partition));
-            asked.push(Asked {
-                name: topic.topic.to_string(),
-                id: topic.topic_id,
-                slot: None,
-                wanted,
-            });
+            let named = (&*topic.topic, topic.topic_id);
+            scratch.ask(broker, named, index, FetchPosition::from(&partition), None);
         }
     }
-    asked
 }
 
-fn want(found: Option<&Arc<TopicImage>>, id: TopicId, index: PartitionIndex, from: FetchPosition) -> Wanted {
-    let refused = match found {
-        Some(topic) if topic.has_partition(index) => None,
-        None if id != TopicId::ZERO => Some(ErrorCode::UnknownTopicId),
-        _ => Some(ErrorCode::UnknownTopicOrPartition),
-    };
-    Wanted {
-        topic: found.map_or(id, |topic| topic.id),
-        index,
-        offset: from.fetch_offset,
-        max_bytes: from.bytes_max.max(0) as usize,
-        known_epoch: from.current_leader_epoch.0,
-        refused,
+/// The partitions of a session, those last that had records last.
+fn ask_for_session(broker: &Broker, turn: &IncrementalFetch, scratch: &mut Scratch) {
+    let sessions = broker.fetch_sessions.borrow();
+    for partition in sessions.partitions(turn) {
+        let named = match partition.topic {
+            FetchedTopic::Name(name) => (name, Uuid::nil()),
+            FetchedTopic::Id(TopicId(id)) => ("", id),
+        };
+        let slot = Some(partition.slot);
+        scratch.ask(broker, named, partition.partition, partition.position, slot);
     }
 }
 
-async fn answer(
-    call: &Call,
-    asked: &[Asked],
-    limits: FetchLimits,
-    stamps: &mut Stamps,
-) -> (Vec<PartitionData<'static>>, Vec<Part>) {
-    let wanted: Vec<Wanted> = asked.iter().map(|asked| asked.wanted).collect();
-    let found = call.broker.fetch(&call.connection, &wanted, limits, stamps).await;
-    let mut payloads = Vec::new();
-    let answers = wanted.iter().zip(found).map(|(wanted, mut found)| {
-        payloads.append(&mut found.parts);
-        partition_data(wanted.index, found, limits.committed_only)
-    });
-    (answers.collect(), payloads)
+/// Notes which partitions the response tells of; gives the session's id.
+fn tell_what_changed(
+    broker: &Broker,
+    turn: &IncrementalFetch,
+    scratch: &mut Scratch,
+) -> Result<i32, ErrorCode> {
+    let mut sessions = broker.fetch_sessions.borrow_mut();
+    let mut finishing = sessions.finish(turn)?;
+    for (place, (asked, answer)) in scratch.asked.iter().zip(&scratch.answers).enumerate() {
+        if asked.slot.is_some_and(|slot| finishing.include(slot, answer)) {
+            scratch.told.push(place);
+        }
+    }
+    Ok(turn.session_id)
 }
 
-fn partition_data(index: PartitionIndex, found: Found, committed_only: bool) -> PartitionData<'static> {
-    let aborted = found.aborted.into_iter().map(|aborted| AbortedTransaction {
+/// Reads what is asked for, and makes the answers.
+async fn read(call: &Call, limits: FetchLimits, stamps: &mut Stamps, scratch: &mut Scratch) {
+    let Scratch {
+        wanted,
+        findings,
+        answers,
+        ..
+    } = scratch;
+    let (broker, client) = (&call.broker, &call.connection);
+    broker.fetch(client, wanted, limits, stamps, findings).await;
+    let found = wanted.iter().zip(&mut findings.partitions);
+    answers.extend(found.map(|(wanted, found)| partition_data(wanted.index, found, limits.committed_only)));
+}
+
+fn partition_data(index: PartitionIndex, found: &mut Found, committed_only: bool) -> PartitionData<'static> {
+    let aborted = std::mem::take(&mut found.aborted).into_iter();
+    let aborted = aborted.map(|aborted| AbortedTransaction {
         producer_id: aborted.producer.0,
         first_offset: aborted.first_offset.0,
     });
@@ -184,68 +150,4 @@ fn partition_data(index: PartitionIndex, found: Found, committed_only: bool) -> 
         }),
         ..Default::default()
     }
-}
-
-fn refuse(call: &Call, error: ErrorCode) -> Reply {
-    encode(
-        call,
-        FetchResponseHead {
-            error_code: error.code(),
-            ..Default::default()
-        },
-        Vec::new(),
-        Vec::new(),
-    )
-}
-
-/// Encodes the answers; neighbours of one topic stand under one heading.
-fn encode(
-    call: &Call,
-    head: FetchResponseHead,
-    told: Vec<(&Asked, &PartitionData<'static>)>,
-    payloads: Vec<Part>,
-) -> Reply {
-    let mut writer = Writer::new();
-    let topics: Vec<_> = told
-        .chunk_by(|(a, _), (b, _)| a.id == b.id && a.name == b.name)
-        .collect();
-    let mut response = FetchResponseEncoder::begin(
-        &mut writer,
-        call.version,
-        call.correlation_id(),
-        head,
-        topics.len(),
-    );
-    for partitions in topics {
-        response.topic(&partitions[0].0.name, partitions[0].0.id, partitions.len());
-        partitions
-            .iter()
-            .for_each(|(_, answer)| response.partition(answer));
-    }
-    response.finish(&[]);
-    call.count_errors(&writer);
-    Reply::Send(interleave(writer, payloads))
-}
-
-/// Puts the payloads between the written bytes.
-fn interleave(writer: Writer, payloads: Vec<Part>) -> Vec<Part> {
-    let segments: Vec<Segment> = writer.segments().collect();
-    let written = Slice::from_vec(writer.into_parts().0);
-    let mut parts = Vec::with_capacity(segments.len() + payloads.len());
-    let mut payloads = payloads.into_iter();
-    for segment in segments {
-        match segment {
-            Segment::Written(range) => parts.push(Part::Memory(written.slice(range))),
-            Segment::Payload { mut size_bytes } => {
-                while size_bytes > 0 {
-                    let part = payloads
-                        .next()
-                        .expect("the payloads add up to what was announced");
-                    size_bytes -= part.len();
-                    parts.push(part);
-                }
-            }
-        }
-    }
-    parts
 }

@@ -24,10 +24,11 @@ use tautline_replica::metadata::{TopicImage, is_internal};
 use tautline_store::Verification;
 
 use self::check::{Checked, Refusal, check};
-use self::scratch::{Asked, Name, Scratch, Started};
+use self::scratch::{Asked, Scratch, Started};
 use self::transaction::start_in_transaction;
 use crate::broker::Produced;
 use crate::connection::{Answer, Call, Reply};
+use crate::handlers::name::Name;
 use crate::wire::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
     ProduceResponseEncoder, Records, WireError,
@@ -74,10 +75,7 @@ fn begin(call: &mut Call, scratch: &mut Scratch) -> Result<i16, WireError> {
             scratch.partitions.push((data.index, id, started));
         }
         let partitions = scratch.partitions.len() - before;
-        let name = match found {
-            Some(topic) => Name::Known(topic),
-            None => Name::Unknown(topic.name.into_owned()),
-        };
+        let name = Name::new(found, &topic.name);
         scratch.topics.push(Asked { name, id, partitions });
     }
     let acks = request.acks;

@@ -2,15 +2,14 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 use tautline_core::ids::TopicId;
-use tautline_replica::metadata::TopicImage;
 
 use super::Outcome;
 use super::check::Refusal;
 use crate::broker::{Appending, Partition};
+use crate::handlers::name::Name;
 use crate::wire::Writer;
 
 /// How many a shard keeps.
@@ -29,21 +28,6 @@ pub(super) struct Asked {
     pub name: Name,
     pub id: TopicId,
     pub partitions: usize,
-}
-
-/// A topic's name, for the response.
-pub(super) enum Name {
-    Known(Arc<TopicImage>),
-    Unknown(String),
-}
-
-impl Name {
-    pub fn as_str(&self) -> &str {
-        match self {
-            Name::Known(topic) => &topic.name,
-            Name::Unknown(name) => name,
-        }
-    }
 }
 
 /// A batch on its way.
