@@ -2,12 +2,13 @@
 
 mod common;
 
-use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use common::{Metrics, TestBroker, create, fetch_error, get, produce, within};
+use common::{
+    HANGS, Metrics, TestBroker, ask_http, ask_http_once, create, fetch_error, get, produce, within,
+};
 use tautline_net::admin::{Look, Slow};
 
 #[test]
@@ -23,8 +24,7 @@ fn metrics_say_what_happened() {
     assert_eq!(fetch_error(&mut client, "durable", 0, 0), 0);
     assert_eq!(fetch_error(&mut client, "durable", 0, 1_000), 1);
 
-    let metrics = Metrics::scrape(broker.admin(), "/metrics");
-    for (name, label, value) in [
+    let expected = [
         ("tautline_requests_total", "request=\"Produce\"", 5.0),
         ("tautline_requests_total", "request=\"Fetch\"", 2.0),
         (
@@ -59,9 +59,18 @@ fn metrics_say_what_happened() {
         ("tautline_config_flush_messages", "", 1.0),
         ("tautline_ready", "", 1.0),
         ("tautline_build_info", "version=", 1.0),
-    ] {
-        assert_eq!(metrics.sum(name, label), value, "{name} {label}");
-    }
+    ];
+    // A request is counted a moment after its client has the response.
+    let began = Instant::now();
+    let metrics = loop {
+        let metrics = Metrics::scrape(broker.admin(), "/metrics");
+        let differs = |&&(name, label, value): &&(_, _, f64)| metrics.sum(name, label) != value;
+        let Some((name, label, value)) = expected.iter().find(differs) else {
+            break metrics;
+        };
+        let found = metrics.sum(name, label);
+        assert!(began.elapsed() < HANGS, "{name} {label}: {found}, not {value}");
+    };
     for name in [
         "tautline_request_bytes_total",
         "tautline_response_bytes_total",
@@ -100,16 +109,15 @@ fn the_slowest_requests_are_told_once_with_the_stages_that_made_them_slow() {
     }
     // A request is noted a moment after its client has the response.
     let mut slowest: Vec<Slow> = Vec::new();
-    within(Duration::from_secs(20), "all requests are told", || {
+    within(HANGS, "all requests are told, by all shards", || {
         let (status, response) = get(broker.admin(), "/trace");
         assert_eq!(status, 200);
         let (_, body) = response.split_once("\r\n\r\n").expect("a head and a body");
         let look: Look = serde_json::from_str(body).expect("a look");
-        assert!(look.silent.is_empty(), "{look:?}");
         assert_eq!(look.requests as usize, look.slowest.len(), "{look:?}");
         assert!(look.slowest.is_sorted_by(|a, b| a.own_us >= b.own_us), "{look:?}");
         slowest.extend(look.slowest);
-        slowest.len() == 5
+        slowest.len() == 5 && look.silent.is_empty()
     });
     for slow in &slowest {
         let sum: f64 = slow.stages_us.values().sum();
@@ -140,7 +148,7 @@ fn the_slowest_requests_are_told_once_with_the_stages_that_made_them_slow() {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).expect("text")
     };
-    within(Duration::from_secs(20), "the table has the request", || {
+    within(HANGS, "the table has the request", || {
         let text = trace(&[]);
         text.starts_with("1 requests in ") && text.contains("orders-0")
     });
@@ -152,6 +160,7 @@ fn the_slowest_requests_are_told_once_with_the_stages_that_made_them_slow() {
         let label = format!("request=\"produce\",stage=\"{name}\"");
         metrics.sum("tautline_request_stage_seconds_count", &label)
     };
+    // It stands in the table because it was counted.
     assert_eq!(
         (stage("parse"), stage("durable"), stage("respond")),
         (3.0, 3.0, 3.0)
@@ -164,7 +173,9 @@ fn the_slowest_requests_are_told_once_with_the_stages_that_made_them_slow() {
 fn health() {
     let broker = TestBroker::start(2, &[]);
     assert_eq!(get(broker.admin(), "/readyz").0, 200);
-    assert_eq!(get(broker.admin(), "/healthz").0, 200);
+    within(HANGS, "all shards answer", || {
+        get(broker.admin(), "/healthz").0 == 200
+    });
     assert_eq!(get(broker.admin(), "/elsewhere").0, 404);
     broker.stop();
 }
@@ -172,17 +183,10 @@ fn health() {
 #[test]
 fn bad_http_is_refused_and_hangs_nobody() {
     let broker = TestBroker::start(1, &[]);
-    let ask = |bytes: &[u8]| {
-        let mut stream = TcpStream::connect(broker.admin()).unwrap();
-        // A response may be on its way before all was sent.
-        let _ = stream.write_all(bytes);
-        let mut response = Vec::new();
-        let _ = stream.read_to_end(&mut response);
-        String::from_utf8_lossy(&response).into_owned()
-    };
+    let ask = |request: &[u8]| ask_http(broker.admin(), request);
     assert!(ask(b"POST /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
     assert!(ask(b"HELLO\r\n\r\n").starts_with("HTTP/1.1 400 "));
-    assert!(ask(b"GET /readyz HTTP/1.1\r\n").starts_with("HTTP/1.1 408 "));
+    assert!(ask_http_once(broker.admin(), b"GET /readyz HTTP/1.1\r\n").starts_with("HTTP/1.1 408 "));
     let head = ask(b"HEAD /readyz HTTP/1.1\r\n\r\n");
     assert!(
         head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"),
@@ -201,7 +205,7 @@ fn bad_http_is_refused_and_hangs_nobody() {
     let began = Instant::now();
     assert_eq!(get(broker.admin(), "/readyz").0, 200);
     assert!(
-        began.elapsed() < Duration::from_secs(10),
+        began.elapsed() < HANGS,
         "silent clients are cut off one after another"
     );
     drop(silent);

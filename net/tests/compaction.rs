@@ -4,13 +4,12 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::time::Duration;
 
 use common::partitions::delete;
 use common::raw::Random;
 use common::{
-    Client, Metrics, TestBroker, create, end_offset, on_one_and_two_shards, produce_batch, receive_produced,
-    send_produce, topic_name, try_produce, within,
+    Client, HANGS, Metrics, TestBroker, create, end_offset, on_one_and_two_shards, produce_batch,
+    receive_produced, send_produce, topic_name, try_produce, within,
 };
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use tautline_core::batch::{BATCH_HEADER_BYTES, Batch, BatchBuilder, Compacted, Compression};
@@ -205,7 +204,7 @@ fn kills_while_a_log_is_cleaned_lose_nothing_and_bring_nothing_back() {
             };
             let seen = read(&mut client, "compacted");
             let before = runs(&broker);
-            within(Duration::from_secs(20), "a cleaning to end", || {
+            within(HANGS, "a cleaning to end", || {
                 let batch = BatchBuilder::new(1).record(Some(b"more"), Some(&value)).build();
                 latest.insert(
                     b"more".to_vec(),
@@ -255,7 +254,7 @@ fn a_compacted_topic_is_cleaned_while_it_is_read_and_written() {
         }
     }
     let admin = broker.admin();
-    within(Duration::from_secs(30), "the log to be cleaned", || {
+    within(HANGS, "the log to be cleaned", || {
         let metrics = Metrics::scrape(admin, "/metrics");
         let read = read(&mut client, "compacted");
         metrics.sum("tautline_cleaner_runs_total", "") > 0.0 && read.len() < 37 + 80

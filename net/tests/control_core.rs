@@ -2,10 +2,8 @@
 
 mod common;
 
-use std::time::Duration;
-
 use common::groups::QUICK;
-use common::{TestBroker, create, end_offset, produce, within};
+use common::{HANGS, TestBroker, create, end_offset, produce, within};
 use kafka_protocol::messages::metadata_request::MetadataRequest;
 use tautline_core::cpu::{allowed_cores, parse_list};
 
@@ -57,7 +55,7 @@ fn helpers_and_the_controller_stay_off_the_shards_core() {
     let own = format!("shard-{shard}-");
     let controllers = format!("shard-{control}-");
     // A thread takes its place when it has begun to run.
-    within(Duration::from_secs(30), "every thread is in its place", || {
+    within(HANGS, "every thread is in its place", || {
         let threads = threads(broker.pid());
         let is_placed = |(name, cores): &(String, Vec<usize>)| match name.starts_with(&own) {
             true => *cores == [shard],

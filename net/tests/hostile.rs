@@ -3,11 +3,10 @@
 mod common;
 
 use std::io::Write;
-use std::time::Duration;
 
 use common::raw::{Random, connect, framed, is_closed_by, read_to_close, request, send_and_end};
 use common::{
-    TestBroker, Witness, create, end_offset, produce_batch, produce_error, text, topic_name, within,
+    HANGS, TestBroker, Witness, create, end_offset, produce_batch, produce_error, text, topic_name, within,
 };
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 use kafka_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
@@ -55,7 +54,7 @@ fn frames_that_are_none_close_their_connection() {
         assert!(is_closed_by(broker.address(), bytes), "{what}");
     }
     // Each has its line, none has two.
-    within(Duration::from_secs(5), "a line for each", || {
+    within(HANGS, "a line for each", || {
         broker.log().lines_with("connection closed").len() == cases.len()
     });
     // A client that goes away within a frame is no news.

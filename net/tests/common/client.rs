@@ -2,16 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, Request};
 
-use super::text;
-
-/// An answer that takes longer fails the test.
-const ANSWER_WAIT: Duration = Duration::from_secs(20);
+use super::{HANGS, text};
 
 /// One connection.
 pub struct Client {
@@ -24,7 +20,7 @@ impl Client {
     pub fn connect(address: SocketAddr) -> Client {
         let stream = TcpStream::connect(address).expect("the broker listens");
         stream.set_nodelay(true).expect("a TCP socket");
-        stream.set_read_timeout(Some(ANSWER_WAIT)).expect("a TCP socket");
+        stream.set_read_timeout(Some(HANGS)).expect("a TCP socket");
         Client {
             stream,
             correlation_id: 0,

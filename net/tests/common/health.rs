@@ -5,25 +5,65 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+/// What takes longer hangs.
+pub const HANGS: Duration = Duration::from_secs(120);
+
+/// A request that takes longer to come is refused, also when it is the machine that had no time.
+const REQUEST_WITHIN: Duration = Duration::from_secs(1);
+
 /// Asks the admin address; gives the status and the whole response.
 pub fn get(admin: SocketAddr, target: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(admin).expect("the admin address listens");
-    let request = format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("the broker reads");
-    let mut response = String::new();
-    stream
-        .read_to_string(&mut response)
-        .expect("the broker answers in text");
+    let response = ask_http(
+        admin,
+        format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes(),
+    );
     let status = response.split(' ').nth(1).and_then(|status| status.parse().ok());
     (status.unwrap_or_else(|| panic!("not HTTP: {response}")), response)
+}
+
+/// Sends the admin address all of a request, and again if the machine took so long that it was refused for that.
+pub fn ask_http(admin: SocketAddr, request: &[u8]) -> String {
+    loop {
+        let began = Instant::now();
+        let response = ask_http_once(admin, request);
+        if !response.starts_with("HTTP/1.1 408 ") || began.elapsed() < REQUEST_WITHIN {
+            return response;
+        }
+    }
+}
+
+/// Sends the admin address some bytes; gives what comes back.
+pub fn ask_http_once(admin: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(admin).expect("the admin address listens");
+    stream.set_read_timeout(Some(HANGS)).expect("a TCP socket");
+    // A response may be on its way before all was sent, and the connection reset behind it.
+    let _ = stream.write_all(bytes);
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response);
+    String::from_utf8(response).expect("the broker answers in text")
 }
 
 /// One scrape: samples by name and labels, as they stand in the text.
 pub struct Metrics(BTreeMap<String, f64>);
 
 impl Metrics {
-    /// Scrapes, and checks the format on the way.
+    /// Scrapes until every shard has had the time to answer within the second that it has.
     pub fn scrape(admin: SocketAddr, target: &str) -> Metrics {
+        let mut metrics = Metrics::scrape_once(admin, target);
+        within(HANGS, "all shards answer a scrape", || {
+            let mut shards = metrics.samples("tautline_shard_up", "").peekable();
+            let all_are_up = shards.peek().is_some() && shards.all(|up| up == 1.0);
+            drop(shards);
+            if !all_are_up {
+                metrics = Metrics::scrape_once(admin, target);
+            }
+            all_are_up
+        });
+        metrics
+    }
+
+    /// Scrapes, and checks the format on the way.
+    fn scrape_once(admin: SocketAddr, target: &str) -> Metrics {
         let (status, response) = get(admin, target);
         assert_eq!(status, 200, "{response}");
         let (head, body) = response.split_once("\r\n\r\n").expect("a head and a body");
@@ -51,7 +91,11 @@ impl Metrics {
 
     /// The sum of the samples of a name whose labels contain `label`.
     pub fn sum(&self, name: &str, label: &str) -> f64 {
-        let of_name = |series: &str| {
+        self.samples(name, label).sum()
+    }
+
+    fn samples(&self, name: &str, label: &str) -> impl Iterator<Item = f64> {
+        let of_name = move |series: &str| {
             series == name
                 || series
                     .strip_prefix(name)
@@ -59,9 +103,8 @@ impl Metrics {
         };
         self.0
             .iter()
-            .filter(|(series, _)| of_name(series) && series.contains(label))
-            .map(|(_, value)| value)
-            .sum()
+            .filter(move |(series, _)| of_name(series) && series.contains(label))
+            .map(|(_, value)| *value)
     }
 
     /// Whether there is any sample of that name.

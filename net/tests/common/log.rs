@@ -3,10 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::ChildStderr;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
-/// A line that comes later fails the test.
-const LINE_WAIT: Duration = Duration::from_secs(10);
+use super::HANGS;
 
 /// The lines so far; it grows while the process runs.
 #[derive(Clone, Default)]
@@ -27,7 +25,7 @@ impl Log {
         let (lines, _) = self
             .0
             .1
-            .wait_timeout_while(lines, LINE_WAIT, missing)
+            .wait_timeout_while(lines, HANGS, missing)
             .expect("as above");
         lines
             .iter()

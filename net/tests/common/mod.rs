@@ -18,7 +18,7 @@ mod witness;
 
 pub use broker::TestBroker;
 pub use client::Client;
-pub use health::{Metrics, get, resident_bytes, within};
+pub use health::{HANGS, Metrics, ask_http, ask_http_once, get, resident_bytes, within};
 pub use log::Log;
 pub use metadata::topics;
 pub use topics::{

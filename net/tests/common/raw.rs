@@ -2,10 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
 
-/// A broker that has neither answered nor closed after that long fails the test.
-const ANSWER_WAIT: Duration = Duration::from_secs(20);
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use kafka_protocol::protocol::Encodable;
+
+use super::{HANGS, topic_name};
 
 /// A frame's bytes with its length in front.
 pub fn framed(frame: &[u8]) -> Vec<u8> {
@@ -25,10 +26,29 @@ pub fn request(api: i16, version: i16, correlation_id: i32, body: &[u8]) -> Vec<
     frame
 }
 
+/// A frame with a fetch of all there is.
+pub fn fetch(topic: &str, wait_ms: i32) -> Vec<u8> {
+    let partition = FetchPartition::default()
+        .with_partition_max_bytes(8 << 20)
+        .with_fetch_offset(0);
+    let topic = FetchTopic::default()
+        .with_topic(topic_name(topic))
+        .with_partitions(vec![partition]);
+    let fetch = FetchRequest::default()
+        .with_replica_id((-1).into())
+        .with_max_bytes(8 << 20)
+        .with_min_bytes(1)
+        .with_max_wait_ms(wait_ms)
+        .with_topics(vec![topic]);
+    let mut body = bytes::BytesMut::new();
+    fetch.encode(&mut body, 11).expect("version 11 has all of that");
+    framed(&request(1, 11, 1, &body))
+}
+
 /// A socket to the broker that fails the test when it is left without an answer.
 pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the broker listens");
-    stream.set_read_timeout(Some(ANSWER_WAIT)).expect("a TCP socket");
+    stream.set_read_timeout(Some(HANGS)).expect("a TCP socket");
     stream.set_nodelay(true).expect("a TCP socket");
     stream
 }

@@ -4,7 +4,7 @@
 #![allow(dead_code)] // each test binary uses its part
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kafka_protocol::messages::add_offsets_to_txn_request::AddOffsetsToTxnRequest;
 use kafka_protocol::messages::add_partitions_to_txn_request::{
@@ -26,10 +26,7 @@ use tautline_core::batch::{Batch, BatchBuilder};
 use tautline_core::error::ErrorCode;
 use tautline_core::ids::{ProducerEpoch, ProducerId, TopicId};
 
-use crate::common::{Client, TestBroker, text, topic_name};
-
-/// What takes longer fails the test.
-const WAIT: Duration = Duration::from_secs(20);
+use crate::common::{Client, HANGS, TestBroker, text, topic_name};
 
 /// Codes that clients try again.
 const AGAIN: [ErrorCode; 5] = [
@@ -59,7 +56,7 @@ pub fn again<T>(mut ask: impl FnMut() -> (ErrorCode, T)) -> (ErrorCode, T) {
     let begun = Instant::now();
     loop {
         let (code, answer) = ask();
-        if !AGAIN.contains(&code) || begun.elapsed() > WAIT {
+        if !AGAIN.contains(&code) || begun.elapsed() > HANGS {
             return (code, answer);
         }
         std::thread::yield_now();
@@ -347,7 +344,7 @@ pub fn expect_committed(client: &mut Client, topic: &str, partition: i32, expect
             return;
         }
         assert!(
-            begun.elapsed() < WAIT,
+            begun.elapsed() < HANGS,
             "{topic}-{partition}: {seen:?}, expected {expected:?}"
         );
         std::thread::yield_now();

@@ -93,12 +93,15 @@ impl Disk {
     }
 }
 
+/// What takes longer hangs.
+pub const HANGS: std::time::Duration = std::time::Duration::from_secs(120);
+
 /// Opens the directory once the helper threads of the life before have let go of it.
 fn open_when_free(path: &std::path::Path, new: &Properties) -> DataDir {
     let began = std::time::Instant::now();
     loop {
         match DataDir::open(path, new) {
-            Err(StoreError::InUse { .. }) if began.elapsed().as_secs() < 5 => std::thread::yield_now(),
+            Err(StoreError::InUse { .. }) if began.elapsed() < HANGS => std::thread::yield_now(),
             opened => return opened.unwrap(),
         }
     }
