@@ -5,6 +5,7 @@ mod common;
 mod transactions;
 
 use std::io::{Read, Write};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use common::raw::{self, framed};
@@ -13,7 +14,7 @@ use kafka_protocol::messages::produce_response::ProduceResponse;
 use kafka_protocol::messages::{RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable};
 use tautline_core::error::ErrorCode;
-use transactions::{Producer, Rules, code, committed_offset, expect_committed, values};
+use transactions::{Producer, Rules, code, committed_offset, expect_committed, find, values};
 
 const BOTH: [Rules; 2] = [Rules::Old, Rules::V2];
 
@@ -38,8 +39,29 @@ fn a_second_producer_of_the_same_id_fences_the_first() {
     }
 }
 
+/// The first transaction that has written and committed an offset before its time was over. It may be refused only if that was over:
+/// the machine had other things to do, and another one begins.
+fn open_in_time(broker: &TestBroker, rules: Rules, timeout: Duration) -> Producer {
+    for n in 0.. {
+        let mut producer = Producer::new(broker, &format!("x{n}"), rules);
+        let began = Instant::now();
+        assert_eq!(producer.init(timeout.as_millis() as i32), ErrorCode::None);
+        let written = producer.write("t", 0, "slow");
+        if written == ErrorCode::None && producer.commit_offset("g", "t", 5) == ErrorCode::None {
+            return producer;
+        }
+        let took = began.elapsed();
+        assert!(
+            took >= timeout,
+            "refused after {took:?}, the write said {written:?}"
+        );
+    }
+    unreachable!("it returns or fails")
+}
+
 #[test]
 fn what_takes_too_long_is_aborted() {
+    const TIMEOUT: Duration = Duration::from_millis(200);
     for rules in BOTH {
         let sweep = "transaction.abort.timed.out.transaction.cleanup.interval.ms=20";
         let broker = TestBroker::start(2, &["--set", sweep]);
@@ -48,14 +70,17 @@ fn what_takes_too_long_is_aborted() {
         let mut producer = Producer::new(&broker, "x", rules);
         assert_eq!(producer.init(900_001), ErrorCode::InvalidTransactionTimeout);
         assert_eq!(producer.init(0), ErrorCode::InvalidTransactionTimeout);
-        assert_eq!(producer.init(200), ErrorCode::None);
-        assert_eq!(producer.write("t", 0, "slow"), ErrorCode::None);
-        assert_eq!(producer.commit_offset("g", "t", 5), ErrorCode::None);
+        // What coordinators need is there before the time of a transaction runs.
+        find(&mut client, "g", 0);
+        assert_eq!(committed_offset(&mut client, "g", "t"), -1);
         let mut other = Producer::start(&broker, "y", rules);
+        assert_eq!(other.write("t", 0, "before"), ErrorCode::None);
+        assert_eq!(other.end(true), ErrorCode::None);
+        let mut producer = open_in_time(&broker, rules, TIMEOUT);
         assert_eq!(other.write("t", 0, "quick"), ErrorCode::None);
         assert_eq!(other.end(true), ErrorCode::None);
         // The open transaction is in front of it until it is aborted.
-        expect_committed(&mut client, "t", 0, &["quick"]);
+        expect_committed(&mut client, "t", 0, &["before", "quick"]);
         assert_eq!(committed_offset(&mut client, "g", "t"), -1);
         assert_eq!(producer.produce("t", 0, "late"), ErrorCode::InvalidProducerEpoch);
         // With an epoch for each transaction, that is the end of this one, asked for once more.
