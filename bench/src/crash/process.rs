@@ -14,10 +14,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::clock::{nanos, now_ns};
 
-/// How long SIGTERM may take.
-const TERMINATE_WITHIN: Duration = Duration::from_secs(10);
-/// How long the kernel may take to close a dead broker's sockets.
-const FREE_WITHIN: Duration = Duration::from_secs(10);
+/// A broker that has not ended so long after SIGTERM hangs: what bounds its shutdown is its own flags.
+const TERMINATE_WITHIN: Duration = Duration::from_secs(150);
+/// A dead broker whose sockets the kernel has not closed after that long has left somebody behind.
+const FREE_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_UP_EVERY: Duration = Duration::from_millis(10);
 /// The line that says the broker serves.
 const READY: &str = "ready:";

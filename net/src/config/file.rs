@@ -38,6 +38,7 @@ struct Keys {
     #[serde(default, deserialize_with = "address")]
     admin: Option<HostPort>,
     cold_read: Option<ColdReadFlag>,
+    shutdown_ms: Option<u64>,
     /// Read a second time, for the lines of its keys.
     #[serde(rename = "set")]
     _set: Option<toml::Table>,
@@ -87,6 +88,7 @@ pub(super) fn parse(text: &str) -> Result<StartFlags, String> {
         admin: keys.admin,
         config: None,
         cold_read: keys.cold_read,
+        shutdown_ms: keys.shutdown_ms,
         set,
     })
 }
@@ -124,7 +126,7 @@ mod tests {
     fn every_flag_has_its_key() {
         let flags = parse(
             "cores = '0-1'\ncontrol-core = 2\nadvertise = 'lanes'\npoll = 'park'\nspin-us = 50\nmemory = '1GiB'\ndata-dir = '/data'\n\
-             listen = '0.0.0.0:1'\nadvertise-address = 'me:1'\nadmin = '127.0.0.1:2'\ncold-read = 'sendfile'\n\
+             listen = '0.0.0.0:1'\nadvertise-address = 'me:1'\nadmin = '127.0.0.1:2'\ncold-read = 'sendfile'\nshutdown-ms = 9000\n\
              [set]\nnum.partitions = 3\n'log.retention.ms' = '60000'\nauto.create.topics.enable = false\n",
         )
         .unwrap();
@@ -156,6 +158,7 @@ mod tests {
             admin: Some("127.0.0.1:2".parse().unwrap()),
             config: None,
             cold_read: Some(ColdReadFlag::Sendfile),
+            shutdown_ms: Some(9000),
             set: Vec::new(),
         };
         assert_eq!(rest, expected);

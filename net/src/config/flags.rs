@@ -88,6 +88,11 @@ pub struct StartFlags {
     #[arg(long, value_enum)]
     pub cold_read: Option<ColdReadFlag>,
 
+    /// Milliseconds a shutdown may take before it is cut off, and the next start recovers: what was acknowledged is on disk either
+    /// way [default: 4500]
+    #[arg(long, value_name = "N")]
+    pub shutdown_ms: Option<u64>,
+
     /// Broker configuration under Kafka's name, like num.partitions=3; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment::parse)]
     pub set: Vec<Assignment>,
@@ -163,6 +168,7 @@ mod tests {
             "--admin",
             "--config",
             "--cold-read",
+            "--shutdown-ms",
             "--set",
         ] {
             assert!(help.contains(flag), "{flag}");

@@ -14,6 +14,8 @@ use super::machine::Machine;
 use super::{BrokerConfig, HostPort, cores, file, size};
 
 const SPIN_US_DEFAULT: u64 = 200;
+/// A little less than the five seconds after which some that stop a process kill it.
+const SHUTDOWN_MS_DEFAULT: u64 = 4_500;
 const DATA_DIR_DEFAULT: &str = "./tautline-data";
 const LISTEN_DEFAULT: (&str, u16) = ("127.0.0.1", 9092);
 const ADMIN_DEFAULT: (&str, u16) = ("127.0.0.1", 9644);
@@ -69,6 +71,8 @@ pub struct StartOptions {
     pub admin: HostPort,
     /// How data that has left memory is read.
     pub cold_read: ColdReadFlag,
+    /// A shutdown that takes longer is cut off.
+    pub shutdown_max: Duration,
     /// Broker configurations, by name.
     pub set: Vec<Assignment>,
 }
@@ -123,6 +127,7 @@ impl StartOptions {
             advertise: flags.advertise.unwrap_or(AdvertiseFlag::Node),
             admin: flags.admin.unwrap_or_else(|| address(ADMIN_DEFAULT)),
             cold_read: flags.cold_read.unwrap_or(ColdReadFlag::Direct),
+            shutdown_max: Duration::from_millis(flags.shutdown_ms.unwrap_or(SHUTDOWN_MS_DEFAULT)),
             set: flags.set,
         })
     }
@@ -196,6 +201,7 @@ fn merge(flags: StartFlags, file: StartFlags) -> StartFlags {
         admin: flags.admin.or(file.admin),
         config: flags.config,
         cold_read: flags.cold_read.or(file.cold_read),
+        shutdown_ms: flags.shutdown_ms.or(file.shutdown_ms),
         set,
     }
 }
@@ -239,6 +245,7 @@ mod tests {
         assert_eq!(options.listen.to_string(), "127.0.0.1:9092");
         assert_eq!(options.admin.to_string(), "127.0.0.1:9644");
         assert_eq!(options.cold_read, ColdReadFlag::Direct);
+        assert_eq!(options.shutdown_max, Duration::from_millis(4500));
         assert_eq!(options.runtime().cores, options.cores);
     }
 

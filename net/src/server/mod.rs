@@ -11,7 +11,7 @@ mod table;
 use std::io::Write;
 use std::sync::atomic::{AtomicI32, AtomicUsize};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -36,8 +36,6 @@ use self::shard::{Report, STOP, ShardSeed, run_shard};
 const NODE_ID: i32 = 1;
 /// The tail cache's part of a core's memory: one in so many.
 const TAIL_CACHE_SHARE: usize = 2;
-/// A shutdown that takes longer is cut off.
-const SHUTDOWN_MAX: Duration = Duration::from_millis(4500);
 
 /// Runs the broker until a signal ends it.
 ///
@@ -142,11 +140,12 @@ pub fn start(options: &StartOptions) -> anyhow::Result<()> {
     status.set(Phase::Stopping);
     tracing::info!("stopping on signal {signal}");
     // A second signal, or a shutdown that hangs, ends the process at once: what was acknowledged is on disk.
+    let shutdown_max = options.shutdown_max;
     std::thread::spawn(move || {
-        match signals.recv_timeout(SHUTDOWN_MAX) {
+        match signals.recv_timeout(shutdown_max) {
             Ok(signal) => tracing::error!("ended by a second signal {signal}; the next start will recover"),
             Err(_) => {
-                tracing::error!("shutdown took longer than {SHUTDOWN_MAX:?}; the next start will recover")
+                tracing::error!("shutdown took longer than {shutdown_max:?}; the next start will recover")
             }
         }
         std::process::exit(1);

@@ -3,19 +3,19 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{Client, Log};
+use super::{Client, HANGS, Log};
 
 /// Memory of a test's broker.
 const MEMORY: &str = "128MiB";
 
-/// A broker that takes longer to be ready fails the test.
-const READY_WAIT: Duration = Duration::from_secs(60);
+/// How long its shutdown may take, unless the test says otherwise: one that is cut off later hangs. A clean one syncs the file
+/// system, which takes as long as whatever else is being written there.
+const SHUTDOWN: [&str; 2] = ["--shutdown-ms", "120000"];
 
 /// A running broker with a data directory of its own; both go when it is dropped.
 pub struct TestBroker {
@@ -109,10 +109,15 @@ impl TestBroker {
 
     /// Ends it with SIGTERM, which must succeed.
     pub fn stop(mut self) {
+        let status = self.terminate();
+        assert!(status.success(), "the broker ended with {status}");
+    }
+
+    /// Ends it with SIGTERM, however that comes out.
+    pub fn terminate(&mut self) -> ExitStatus {
         let pid = Pid::from_child(&self.process);
         kill_process(pid, Signal::TERM).expect("SIGTERM");
-        let status = self.process.wait().expect("the process ends");
-        assert!(status.success(), "the broker ended with {status}");
+        self.process.wait().expect("the process ends")
     }
 }
 
@@ -145,6 +150,7 @@ fn launch(
         .args(["--memory", MEMORY, "--cores", &cores(shards)])
         .arg("--data-dir")
         .arg(directory)
+        .args(patience(arguments))
         .args(arguments)
         .env("RUST_LOG", "warn,tautline_net::server=info")
         .envs(fault.map(|fault| ("TAUTLINE_FAULT", fault)))
@@ -163,12 +169,18 @@ fn launch(
                 .map(|address| say.send(address.to_owned()));
         }
     });
-    let address = said.recv_timeout(READY_WAIT).unwrap_or_else(|_| {
+    let address = said.recv_timeout(HANGS).unwrap_or_else(|_| {
         // It would outlive the test.
         let _ = process.kill();
-        panic!("the broker is not ready within {READY_WAIT:?}")
+        panic!("the broker is not ready within {HANGS:?}")
     });
     (process, address.parse().expect("the ready line has an address"))
+}
+
+/// What a broker is told of its shutdown where the test says nothing.
+fn patience(arguments: &[String]) -> &'static [&'static str] {
+    let is_told = arguments.iter().any(|argument| argument == SHUTDOWN[0]);
+    if is_told { &[] } else { &SHUTDOWN }
 }
 
 /// As many of this process's cores as asked for, or all it has.
