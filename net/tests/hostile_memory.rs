@@ -7,8 +7,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use common::raw::{connect, framed, read_to_close, request};
-use common::{Metrics, TestBroker, Witness, create, produce_batch, resident_bytes, within};
+use common::raw::{connect, fetch, framed, read_to_close, request};
+use common::{HANGS, Metrics, TestBroker, Witness, create, produce_batch, resident_bytes, within};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_protocol::protocol::Encodable;
@@ -38,27 +38,35 @@ fn connections_allowed(wanted: usize) -> usize {
     wanted.min(allowed)
 }
 
-/// Resident memory. The first scrape has the shards make a second set of histograms, ten megabytes that no connection costs.
-fn resident_after_a_scrape(broker: &TestBroker) -> u64 {
-    Metrics::scrape(broker.admin(), "/metrics");
-    resident_bytes(broker.pid())
-}
-
 fn open(broker: &TestBroker) -> f64 {
     Metrics::scrape(broker.admin(), "/metrics").sum("tautline_connections", "")
 }
 
+/// A broker's memory before anything is held, when what it needs for a witness and for scrapes is there: the first scrape has the
+/// shards make a second set of histograms, ten megabytes that no connection costs.
+fn resident_before(broker: &TestBroker, witness: &mut Witness) -> u64 {
+    for _ in 0..20 {
+        witness.check();
+        open(broker);
+    }
+    resident_bytes(broker.pid())
+}
+
 #[test]
 fn idle_connections_cost_little() {
+    const STEP: usize = 500;
     let count = connections_allowed(10_000);
     let broker = TestBroker::start(2, &[]);
     let mut witness = Witness::new(&broker);
-    witness.check();
-    let before = resident_after_a_scrape(&broker);
-    let mut idle: Vec<TcpStream> = (0..count).map(|_| connect(broker.address())).collect();
-    within(Duration::from_secs(60), "all connections are accepted", || {
-        open(&broker) >= count as f64
-    });
+    let before = resident_before(&broker, &mut witness);
+    let mut idle: Vec<TcpStream> = Vec::with_capacity(count);
+    while idle.len() < count {
+        // In steps: what a connection costs is asked, not what a burst does.
+        idle.extend((idle.len()..count).take(STEP).map(|_| connect(broker.address())));
+        within(HANGS, "all connections are accepted", || {
+            open(&broker) >= idle.len() as f64
+        });
+    }
     let each = resident_bytes(broker.pid()).saturating_sub(before) / count as u64;
     println!("{count} connections that never said anything: {each} bytes each");
     assert!(each <= IDLE_CONNECTION_BYTES_MAX);
@@ -79,7 +87,7 @@ fn idle_connections_cost_little() {
     let slowest = (0..100).map(|_| witness.check()).max().unwrap();
     println!("slowest of 100 appends beside them: {slowest:?}");
     drop(idle);
-    within(Duration::from_secs(60), "all are closed", || open(&broker) < 10.0);
+    within(HANGS, "all are closed", || open(&broker) < 10.0);
     witness.check();
     broker.stop();
 }
@@ -103,26 +111,27 @@ fn a_long_poll_ends_when_its_client_is_gone_though_a_request_waits_behind_it() {
 
 #[test]
 fn idle_connections_are_closed_after_their_time_and_waiting_ones_are_not() {
-    let broker = TestBroker::start(1, &["--set", "connections.max.idle.ms=1500"]);
+    const IDLE: Duration = Duration::from_secs(5);
+    const POLL: Duration = Duration::from_secs(12);
+    // A little less, for clocks that differ.
+    const ALMOST: Duration = Duration::from_millis(100);
+    let idle_max = format!("connections.max.idle.ms={}", IDLE.as_millis());
+    let broker = TestBroker::start(1, &["--set", &idle_max]);
     let mut witness = Witness::new(&broker);
     let mut waiting = connect(broker.address());
-    // A long poll of eight seconds is work, not idleness.
-    waiting.write_all(&fetch("witness", 8_000)).unwrap();
-    let mut idle = connect(broker.address());
     let began = Instant::now();
+    // A long poll is work, not idleness.
+    let poll = fetch("witness", POLL.as_millis() as i32);
+    waiting.write_all(&poll).unwrap();
+    let idle_began = Instant::now();
+    let mut idle = connect(broker.address());
     assert_eq!(idle.read(&mut [0]).expect("closed in order"), 0);
-    assert!(
-        began.elapsed() >= Duration::from_millis(1400),
-        "closed after {:?}",
-        began.elapsed()
-    );
+    let closed = idle_began.elapsed();
+    assert!(closed >= IDLE - ALMOST, "closed after {closed:?}");
     let mut size = [0; 4];
     waiting.read_exact(&mut size).expect("the long poll is answered");
-    assert!(
-        began.elapsed() >= Duration::from_secs(7),
-        "answered after {:?}",
-        began.elapsed()
-    );
+    let answered = began.elapsed();
+    assert!(answered >= POLL - ALMOST, "answered after {answered:?}");
     let swept = Metrics::scrape(broker.admin(), "/metrics")
         .sum("tautline_connections_swept_total", "reason=\"idle\"");
     assert!(swept >= 1.0);
@@ -152,47 +161,69 @@ fn held_by_requests(broker: &TestBroker) -> f64 {
 
 #[test]
 fn half_open_connections_cost_little_and_are_closed() {
-    const COUNT: usize = 1_000;
+    // Fewer where the limit of descriptors is low, and whole fifths.
+    let count = connections_allowed(1_000) / 5 * 5;
+    // A round that took too long tells nothing; the next one meets a broker of its own.
+    const ROUNDS: u32 = 10;
+    assert!(
+        (0..ROUNDS).any(|_| half_open_connections_cost_little(count)),
+        "no round of {ROUNDS} was in time"
+    );
+}
+
+/// False if the first connections were closed, as they should be, before what all cost together was known.
+fn half_open_connections_cost_little(count: usize) -> bool {
     const STEP: usize = 50;
+    /// A while before a half-open connection is closed.
+    const OPEN_WITHIN: Duration = Duration::from_secs(25);
     let broker = TestBroker::start(2, &[]);
     let mut witness = Witness::new(&broker);
-    witness.check();
-    let before = resident_after_a_scrape(&broker);
-    let mut half_open = Vec::with_capacity(COUNT);
-    while half_open.len() < COUNT {
-        half_open.extend((half_open.len()..half_open.len() + STEP).map(|n| half_open_connection(&broker, n)));
+    let before = resident_before(&broker, &mut witness);
+    let mut half_open = Vec::with_capacity(count);
+    let began = Instant::now();
+    while half_open.len() < count {
+        let step = (half_open.len()..count).take(STEP);
+        half_open.extend(step.map(|n| half_open_connection(&broker, n)));
         // What a connection costs is asked, not what a burst does: receive buffers that a shard had no time to give back stay on
         // the free lists.
         let begun = half_open.len() - half_open.len() / 5;
-        within(Duration::from_secs(30), "all frames have begun", || {
-            open(&broker) >= half_open.len() as f64
-                && held_by_requests(&broker) >= (begun * BLOCK_SIZE) as f64
+        within(HANGS, "all frames have begun", || {
+            began.elapsed() >= OPEN_WITHIN
+                || open(&broker) >= half_open.len() as f64
+                    && held_by_requests(&broker) >= (begun * BLOCK_SIZE) as f64
         });
     }
     let held = held_by_requests(&broker);
-    assert_eq!(
-        held,
-        ((COUNT - COUNT / 5) * BLOCK_SIZE) as f64,
-        "a block for each frame that has begun"
-    );
     for _ in 0..20 {
         witness.check();
     }
-    let each = resident_bytes(broker.pid()).saturating_sub(before) / COUNT as u64;
-    println!("{COUNT} half-open connections: {each} bytes each");
+    let each = resident_bytes(broker.pid()).saturating_sub(before) / count as u64;
+    if began.elapsed() >= OPEN_WITHIN {
+        println!(
+            "{count} half-open connections took {:?}: once more",
+            began.elapsed()
+        );
+        return false;
+    }
+    assert_eq!(
+        held,
+        ((count - count / 5) * BLOCK_SIZE) as f64,
+        "a block for each frame that has begun"
+    );
+    println!("{count} half-open connections: {each} bytes each");
     assert!(each <= 3 * IDLE_CONNECTION_BYTES_MAX);
     for stream in &mut half_open {
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         // Either an end or a reset.
         assert!(!matches!(stream.read(&mut [0]), Ok(count) if count > 0));
     }
     let metrics = Metrics::scrape(broker.admin(), "/metrics");
     assert_eq!(
         metrics.sum("tautline_connections_swept_total", "reason=\"half_frame\""),
-        COUNT as f64
+        count as f64
     );
     witness.check();
     broker.stop();
+    true
 }
 
 #[test]
@@ -220,7 +251,7 @@ fn claims_beyond_the_memory_are_refused_or_wait_their_turn() {
     println!("{COUNT} greedy connections hold {held} of {limit} bytes");
     assert!(held <= limit / 4.0);
     drop(greedy);
-    within(Duration::from_secs(30), "what they held is given back", || {
+    within(HANGS, "what they held is given back", || {
         Metrics::scrape(broker.admin(), "/metrics").sum("tautline_memory_requests_bytes", "") == 0.0
     });
     witness.check();
@@ -255,33 +286,18 @@ fn clients_that_fetch_and_never_read_hold_one_answer() {
     for _ in 0..100 {
         witness.check();
     }
-    let metrics = Metrics::scrape(broker.admin(), "/metrics");
-    let in_flight = metrics.sum("tautline_requests_in_flight", "");
+    // A request of the witness's is counted a moment longer than it waits for it.
+    let looks = (0..10).map(|_| {
+        let metrics = Metrics::scrape(broker.admin(), "/metrics");
+        metrics.sum("tautline_requests_in_flight", "")
+    });
+    let in_flight = looks.fold(f64::INFINITY, f64::min);
     println!("{CLIENTS} deaf clients with {FETCHES} fetches each: {in_flight} requests in flight");
     assert!(in_flight <= CLIENTS as f64, "one fetch of a connection at a time");
     drop(deaf);
-    within(Duration::from_secs(30), "they are gone", || open(&broker) < 5.0);
+    within(HANGS, "they are gone", || open(&broker) < 5.0);
     witness.check();
     broker.stop();
-}
-
-/// A frame with a fetch of all there is.
-fn fetch(topic: &str, wait_ms: i32) -> Vec<u8> {
-    let partition = FetchPartition::default()
-        .with_partition_max_bytes(8 << 20)
-        .with_fetch_offset(0);
-    let topic = FetchTopic::default()
-        .with_topic(common::topic_name(topic))
-        .with_partitions(vec![partition]);
-    let fetch = FetchRequest::default()
-        .with_replica_id((-1).into())
-        .with_max_bytes(8 << 20)
-        .with_min_bytes(1)
-        .with_max_wait_ms(wait_ms)
-        .with_topics(vec![topic]);
-    let mut body = bytes::BytesMut::new();
-    fetch.encode(&mut body, 11).expect("version 11 has all of that");
-    framed(&request(1, 11, 1, &body))
 }
 
 #[test]
@@ -320,13 +336,13 @@ fn clients_that_fetch_old_data_and_never_read_leave_memory_for_others() {
         metrics.sum("tautline_requests_in_flight", "")
     );
     // Those that pin an answer and read nothing of it are closed: soon while memory is short, else after half a minute.
-    within(Duration::from_secs(60), "no answer is left unread", || {
+    within(HANGS, "no answer is left unread", || {
         witness.check();
         let metrics = Metrics::scrape(broker.admin(), "/metrics");
         metrics.sum("tautline_requests_in_flight", "") == 0.0
     });
     drop(deaf);
-    within(Duration::from_secs(30), "they are gone", || open(&broker) < 5.0);
+    within(HANGS, "they are gone", || open(&broker) < 5.0);
     witness.check();
     broker.stop();
 }
@@ -336,8 +352,7 @@ fn a_fetch_of_very_many_partitions_costs_others_little() {
     const CLIENTS: usize = 16;
     let broker = TestBroker::start(2, &[]);
     let mut witness = Witness::new(&broker);
-    witness.check();
-    let before = resident_after_a_scrape(&broker);
+    let before = resident_before(&broker, &mut witness);
     // Each names the same partition tens of thousands of times, and waits.
     let partitions: Vec<FetchPartition> = (0..45_000)
         .map(|_| {
@@ -392,11 +407,9 @@ fn clients_that_leave_are_not_waited_for() {
         })
         .collect();
     let in_flight = || Metrics::scrape(broker.admin(), "/metrics").sum("tautline_requests_in_flight", "");
-    within(Duration::from_secs(20), "all wait", || {
-        in_flight() == CLIENTS as f64
-    });
+    within(HANGS, "all wait", || in_flight() == CLIENTS as f64);
     drop(waiting);
-    within(Duration::from_secs(20), "their requests are given up", || {
+    within(HANGS, "their requests are given up", || {
         in_flight() == 0.0 && open(&broker) <= 1.0
     });
     witness.check();
@@ -432,7 +445,7 @@ fn clients_that_produce_and_never_read_are_held_back() {
         "{CLIENTS} clients sent {} produce requests and read no answer",
         sent * 1_000
     );
-    within(Duration::from_secs(40), "nothing is left of them", || {
+    within(HANGS, "nothing is left of them", || {
         witness.check();
         open(&broker) <= 2.0
     });
