@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::ApiVersion;
@@ -26,6 +26,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{
     Decodable, Encodable, HeaderVersion, Request, StrBytes, decode_request_header_from_buffer,
 };
+use rustix::process::{Pid, Signal, kill_process};
 
 const APIS: [(ApiKey, i16, i16); 8] = [
     (ApiKey::Produce, 3, 9),
@@ -38,6 +39,9 @@ const APIS: [(ApiKey, i16, i16); 8] = [
     (ApiKey::DescribeConfigs, 1, 4),
 ];
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+/// What takes longer hangs.
+const HANGS: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// What goes wrong, once.
 #[derive(Clone, Copy, PartialEq)]
@@ -68,8 +72,23 @@ struct State {
     producers: i64,
 }
 
+/// How many produce requests have come to a broker.
+pub struct Produced(Arc<Mutex<State>>);
+
+impl Produced {
+    /// So far.
+    pub fn count(&self) -> u64 {
+        self.0.lock().unwrap().produced
+    }
+}
+
 /// Listens on a free port until the test process ends; returns its address.
 pub fn start(fault: Fault) -> String {
+    start_counted(fault).0
+}
+
+/// The same, with a view of what has come.
+pub fn start_counted(fault: Fault) -> (String, Produced) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let state = Arc::new(Mutex::new(State {
@@ -79,13 +98,14 @@ pub fn start(fault: Fault) -> String {
         produced: 0,
         producers: 0,
     }));
+    let produced = Produced(state.clone());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let (stream, state) = (stream.unwrap(), state.clone());
             std::thread::spawn(move || serve(stream, &state));
         }
     });
-    format!("127.0.0.1:{port}")
+    (format!("127.0.0.1:{port}"), produced)
 }
 
 /// Runs tautline-bench.
@@ -94,6 +114,27 @@ pub fn bench(args: &[&str]) -> Output {
         .args(args)
         .output()
         .unwrap()
+}
+
+/// Runs tautline-bench until something holds, and then has it come to its end.
+pub fn bench_until(args: &[&str], holds: impl Fn() -> bool) -> Output {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_tautline-bench"))
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    while !holds() && process.try_wait().unwrap().is_none() {
+        if began.elapsed() > HANGS {
+            process.kill().unwrap();
+            panic!("it hangs: {:?}", process.wait_with_output());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    // It may have failed and be gone.
+    let _ = kill_process(Pid::from_child(&process), Signal::TERM);
+    process.wait_with_output().unwrap()
 }
 
 /// The report it wrote.

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
-use crate::broker::{Fault, bench, start};
+use crate::broker::{Fault, Produced, bench, bench_until, start_counted};
 
-fn produce(broker: &str, out: &Path, idempotent: bool) {
+/// The request at which a fault strikes.
+const STRIKES: u64 = 3;
+
+/// Writes until some requests more than a fault needs have come.
+fn produce((broker, produced): &(String, Produced), out: &Path, idempotent: bool) {
     let out = out.to_str().unwrap();
     let mut args = vec![
         "verify",
@@ -15,15 +19,14 @@ fn produce(broker: &str, out: &Path, idempotent: bool) {
         "2",
         "--connections",
         "3",
-        "--duration",
-        "300ms",
         "--out",
         out,
     ];
     if idempotent {
         args.push("--idempotent");
     }
-    let output = bench(&args);
+    let end = produced.count() + 10 * STRIKES;
+    let output = bench_until(&args, || produced.count() >= end);
     assert!(
         output.status.success(),
         "{}",
@@ -46,12 +49,12 @@ fn check(broker: &str, out: &Path) -> (Option<i32>, String) {
 
 #[test]
 fn a_faithful_broker_passes() {
-    for fault in [Fault::None, Fault::Hangup { request: 3 }] {
-        let (broker, out) = (start(fault), tempfile::tempdir().unwrap());
+    for fault in [Fault::None, Fault::Hangup { request: STRIKES }] {
+        let (broker, out) = (start_counted(fault), tempfile::tempdir().unwrap());
         // A lost acknowledgement makes the idempotent writer send again, and the broker must find the duplicate.
         produce(&broker, out.path(), true);
         produce(&broker, out.path(), false);
-        let (status, text) = check(&broker, out.path());
+        let (status, text) = check(&broker.0, out.path());
         assert_eq!(status, Some(0), "{text}");
         assert!(text.contains(" 0 violations"), "{text}");
     }
@@ -60,9 +63,10 @@ fn a_faithful_broker_passes() {
 #[test]
 fn a_lost_acknowledged_batch_is_found() {
     for idempotent in [true, false] {
-        let (broker, out) = (start(Fault::Lose { request: 3 }), tempfile::tempdir().unwrap());
+        let broker = start_counted(Fault::Lose { request: STRIKES });
+        let out = tempfile::tempdir().unwrap();
         produce(&broker, out.path(), idempotent);
-        let (status, text) = check(&broker, out.path());
+        let (status, text) = check(&broker.0, out.path());
         assert_eq!(status, Some(1), "{text}");
         assert!(text.contains("VIOLATION partition"), "{text}");
     }

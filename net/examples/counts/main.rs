@@ -221,8 +221,8 @@ fn received(frame: &[u8]) -> Slice {
 /// The result of what has nothing left to wait for.
 fn now<F: Future + Unpin>(future: &mut F) -> F::Output {
     let mut cx = Context::from_waker(Waker::noop());
-    // It may give way once or twice to others.
-    for _ in 0..10 {
+    // It may give way to others, a few times or, where the machine is slow, a few more.
+    for _ in 0..1_000 {
         if let Poll::Ready(result) = std::pin::Pin::new(&mut *future).poll(&mut cx) {
             return result;
         }

@@ -52,8 +52,8 @@ struct TransactionalState {
     next: u64,
     producer: Option<Producer>,
     transaction: Option<u64>,
-    /// Partitions of the transaction in which a write was acknowledged.
-    acknowledged: Vec<i32>,
+    /// Acknowledged writes of the transaction: partition and base offset.
+    acknowledged: Vec<(i32, i64)>,
 }
 
 struct ConsumerState {

@@ -56,7 +56,7 @@ impl Model {
         }
         let state = &mut self.transactional[nth];
         match write.outcome {
-            Outcome::Ok(_) => state.acknowledged.push(partition),
+            Outcome::Ok(base) => state.acknowledged.extend(base.map(|base| (partition, base))),
             Outcome::Unknown => {}
             Outcome::Fail(_) => state.producer = None,
         }
@@ -76,15 +76,15 @@ impl Model {
         let state = &mut self.transactional[process - WRITERS];
         state.transaction = None;
         let mut acknowledged = std::mem::take(&mut state.acknowledged);
-        acknowledged.sort_unstable();
-        acknowledged.dedup();
         let id = state.id;
-        let there = |partition: &&i32| {
-            self.partitions[**partition as usize]
-                .open
-                .contains_key(&producer.id)
-        };
-        let seen = acknowledged.iter().filter(there).count();
+        // Where somebody sees how the transaction ends: what was to be deleted nobody has to see.
+        acknowledged.retain(|&(partition, base)| {
+            let log = &self.partitions[partition as usize];
+            log.open.contains_key(&producer.id) && base >= log.asked_to_delete
+        });
+        let mut seen: Vec<i32> = acknowledged.iter().map(|&(partition, _)| partition).collect();
+        seen.sort_unstable();
+        seen.dedup();
         let mut outcome = if self.epochs[id] != producer.epoch {
             state.producer = None;
             Outcome::Fail(ErrorCode::ProducerFenced.code())
@@ -96,13 +96,14 @@ impl Model {
         let fenced = matches!(outcome, Outcome::Fail(_));
         if !fenced && (outcome == Outcome::Ok(()) || self.random.once_in(2)) {
             let mut markers = vec![if commit { Marker::Commit } else { Marker::Abort }; 3];
-            if commit && seen > 1 && self.strikes(Fault::TearCommit) {
-                markers[acknowledged[0] as usize] = Marker::Abort;
+            if commit && seen.len() > 1 && self.strikes(Fault::TearCommit) {
+                markers[seen[0] as usize] = Marker::Abort;
             }
-            if commit && seen > 0 && outcome == Outcome::Ok(()) && self.strikes(Fault::AbortCommitted) {
+            if commit && !seen.is_empty() && outcome == Outcome::Ok(()) && self.strikes(Fault::AbortCommitted)
+            {
                 markers.fill(Marker::Abort);
             }
-            if !commit && seen > 0 && self.strikes(Fault::CommitAborted) {
+            if !commit && !seen.is_empty() && self.strikes(Fault::CommitAborted) {
                 markers.fill(Marker::Commit);
             }
             self.mark_all(producer, &markers);

@@ -1,4 +1,4 @@
-//! The checker against random histories of a model: correct ones pass, and every fault is found. `TAUTLINE_SEED` repeats a run.
+//! The checker against random histories of a model: correct ones pass, and every fault is found. `SEED` repeats a run.
 
 mod by_hand;
 
@@ -13,11 +13,9 @@ const STEPS: u32 = 700;
 const TRIES: u32 = 60;
 
 fn seed() -> u64 {
-    let given = std::env::var("TAUTLINE_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
+    let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or(wall_ms() as u64);
-    println!("TAUTLINE_SEED={seed}");
+    println!("SEED={seed}");
     seed
 }
 
