@@ -11,7 +11,7 @@ use super::WireError;
 const DECODED_BYTES_PER_FRAME_BYTE: usize = 32;
 
 /// Longest string: what 16 bits with a sign hold. A longer one is refused as [`WireError::StringTooLong`].
-const STRING_BYTES_MAX: usize = i16::MAX as usize;
+pub const STRING_BYTES_MAX: usize = i16::MAX as usize;
 
 /// Memory any frame may take when decoded, however short it is.
 const DECODED_BYTES_MIN: usize = 1 << 10;

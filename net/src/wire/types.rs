@@ -5,6 +5,7 @@ use std::ops::RangeBounds;
 
 use uuid::Uuid;
 
+use super::reader::STRING_BYTES_MAX;
 use super::{Layout, Reader, WireError, Writer};
 
 /// A string: borrowed from the frame when decoded, borrowed or owned when encoded.
@@ -140,7 +141,7 @@ impl<'a> Wire<'a> for Str<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        let text = if writer.layout().flexible { self } else { cut(self) };
+        let text = cut(self);
         writer.string_len(Some(text.len()));
         writer.put(text.as_bytes());
     }
@@ -173,9 +174,9 @@ impl<'a> Nullable<'a> for Str<'a> {
     }
 }
 
-/// Old versions carry a string's length in 16 bits: a longer one (a configuration value set by a newer client) is cut.
+/// A string's length has 16 bits in old versions, and clients read no longer one in the others either: it is cut.
 fn cut(text: &str) -> &str {
-    let mut end = text.len().min(i16::MAX as usize);
+    let mut end = text.len().min(STRING_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

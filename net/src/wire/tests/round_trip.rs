@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::wire::api::visit_messages;
-use crate::wire::{ApiKey, Request, RequestHeader, ResponseHeader};
+use crate::wire::{ApiKey, Request, RequestHeader, ResponseHeader, WireError};
 
 struct RoundTrip<'e>(&'e [u8]);
 
@@ -116,11 +116,31 @@ fn produce_is_advertised_from_zero() {
     assert!(all.is_sorted_by_key(|api| api.api_key));
 }
 
-/// Old versions cannot carry a string of more than 32,767 bytes: it is cut between two characters.
+/// No version carries a string of more than 32,767 bytes: it is cut between two characters.
 #[test]
-fn a_string_too_long_for_an_old_version_is_cut() {
+fn a_string_that_is_too_long_is_cut_and_one_that_came_refused() {
     let text = format!("{}{}", "x".repeat(32_766), "é".repeat(9));
-    for (version, expected) in [(2, &text[..32_766]), (5, &text[..])] {
+    let mut long = vec![0x80, 0x80, 0x02];
+    long.resize(3 + 32_767, b'x');
+    let flexible = Layout {
+        version: 5,
+        flexible: true,
+    };
+    let read = |bytes: &[u8]| {
+        let mut reader = Reader::new(bytes);
+        reader.set_layout(flexible);
+        reader.string_len()
+    };
+    assert_eq!(read(&long), Ok(Some(32_767)));
+    long[0] += 1;
+    assert_eq!(
+        read(&long),
+        Err(WireError::StringTooLong {
+            at: 0,
+            length: 32_768
+        })
+    );
+    for (version, expected) in [(2, &text[..32_766]), (5, &text[..32_766])] {
         let response = crate::wire::CreatableTopicResult {
             error_message: Some(text.as_str().into()),
             ..Default::default()
