@@ -28,8 +28,11 @@ fn a_shutdown_takes_no_longer_than_it_may() {
     let mut broker = TestBroker::start(2, &[]);
     let mut client = broker.connect();
     for n in 0..5 {
-        create(&mut client, &format!("t{n}"), 20, &[]);
-        (0..20).for_each(|partition| drop(produce(&mut client, &format!("t{n}"), partition, 10)));
+        let topic = format!("t{n}");
+        create(&mut client, &topic, 20, &[]);
+        for partition in 0..20 {
+            produce(&mut client, &topic, partition, 10);
+        }
     }
     let idle = connect(broker.address());
     let before = sync_of(&broker);
