@@ -109,15 +109,19 @@ pub(crate) enum Found {
 }
 
 impl Checkpoint {
-    /// Writes it into `dir`, on a helper thread.
-    pub fn write(&self, dir: &Path, how: Replace) -> io::Result<()> {
+    /// The bytes of its file.
+    pub fn to_file(&self) -> io::Result<Vec<u8>> {
         let payload = postcard::to_stdvec(self).map_err(io::Error::other)?;
-        let bytes = atomic_file::seal(MAGIC, VERSION, &payload);
+        Ok(atomic_file::seal(MAGIC, VERSION, &payload))
+    }
+
+    /// Puts such bytes into `dir`, on a helper thread.
+    pub fn write(bytes: &[u8], dir: &Path, how: Replace) -> io::Result<()> {
         let name = match how {
             Replace::Durably | Replace::Wholly => FILE,
             Replace::Lazily => CLOSING_FILE,
         };
-        atomic_file::replace(&dir.join(name), &bytes, how)
+        atomic_file::replace(&dir.join(name), bytes, how)
     }
 
     /// The newest sound checkpoint in `dir`, on a helper thread.
@@ -217,6 +221,10 @@ mod tests {
         assert!(matches!(Checkpoint::read(dir.path()).unwrap(), Found::Damaged));
     }
 
+    fn write(checkpoint: &Checkpoint, dir: &Path, how: Replace) {
+        Checkpoint::write(&checkpoint.to_file().unwrap(), dir, how).unwrap();
+    }
+
     fn generation(dir: &Path) -> Option<u64> {
         match Checkpoint::read(dir).unwrap() {
             Found::Sound(c) => Some(c.generation),
@@ -228,10 +236,10 @@ mod tests {
     fn the_newest_sound_one_counts() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(Checkpoint::read(dir.path()).unwrap(), Found::None));
-        sample(1).write(dir.path(), Replace::Durably).unwrap();
-        sample(2).write(dir.path(), Replace::Lazily).unwrap();
+        write(&sample(1), dir.path(), Replace::Durably);
+        write(&sample(2), dir.path(), Replace::Lazily);
         assert_eq!(generation(dir.path()), Some(2));
-        sample(3).write(dir.path(), Replace::Durably).unwrap();
+        write(&sample(3), dir.path(), Replace::Durably);
         assert_eq!(generation(dir.path()), Some(3));
         let path = dir.path().join(FILE);
         let mut bytes = fs::read(&path).unwrap();

@@ -3,6 +3,7 @@
 //! for are written one log at a time.
 
 use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
 
 use tautline_core::blocking;
@@ -17,7 +18,7 @@ use crate::log::Log;
 use crate::shared::Shared;
 use crate::state::State;
 
-/// Held while a checkpoint is written; whoever waits for its turn is woken also if the writer was dropped half-way.
+/// Held while a checkpoint is written, or nobody shall write one; whoever waits for its turn is woken when it is dropped.
 pub(crate) struct Turn<'a> {
     taken: &'a Cell<bool>,
     over: &'a Signal,
@@ -43,22 +44,36 @@ impl Log {
 
     /// Writes a checkpoint of the log as it is now.
     pub(crate) async fn checkpoint(&self, how: Replace) -> Result<(), LogError> {
-        let turn = self.checkpoint_turn().await;
-        self.checkpoint_in(&turn, how).await
+        self.checkpoint_unless(how, |_| false).await
     }
 
     /// Has the start offset, also one that is only wanted yet, on stable storage.
     pub(crate) async fn make_start_durable(&self) -> Result<(), LogError> {
         let start = self.state.borrow().next_start();
-        if self.state.borrow().durable_start >= start {
+        let is_durable = move |state: &State| state.durable_start >= start;
+        if is_durable(&self.state.borrow()) {
             return Ok(());
         }
-        let turn = self.checkpoint_turn().await;
-        // Whoever had the turn before may have seen to it.
-        if self.state.borrow().durable_start >= start {
-            return Ok(());
-        }
-        self.checkpoint_in(&turn, Replace::Durably).await
+        // Whoever has the turn before may see to it.
+        self.checkpoint_unless(Replace::Durably, is_durable).await
+    }
+
+    /// In a task of its own: the helper thread writes on when whoever waits for it goes away, and then the turn must not be over,
+    /// nor what follows the write be left undone.
+    async fn checkpoint_unless(
+        &self,
+        how: Replace,
+        is_needless: impl FnOnce(&State) -> bool + 'static,
+    ) -> Result<(), LogError> {
+        let log = self.me.upgrade().expect("a log that is asked for it is there");
+        let writing = spawn(Queue::Background, async move {
+            let turn = log.checkpoint_turn().await;
+            if is_needless(&log.state.borrow()) {
+                return Ok(());
+            }
+            log.checkpoint_in(&turn, how).await
+        });
+        writing.await
     }
 
     async fn checkpoint_in(&self, _turn: &Turn<'_>, how: Replace) -> Result<(), LogError> {
@@ -109,10 +124,25 @@ impl Log {
 
     async fn write_checkpoint(&self, checkpoint: Checkpoint, how: Replace) -> Result<(), LogError> {
         self.flush().await?;
-        let dir = self.dir.path.clone();
+        let (data, dir) = (self.shared.data.clone(), self.dir.path.clone());
+        let faults = self.shared.options.faults.clone();
         let write = move || {
-            create_dirs(&dir)?;
-            checkpoint.write(&dir, how)
+            let bytes = checkpoint.to_file()?;
+            let write = || {
+                if let Some(faults) = &faults {
+                    faults.check_new_file(bytes.len() as u64)?;
+                }
+                create_dirs(&dir)?;
+                Checkpoint::write(&bytes, &dir, how)
+            };
+            match write() {
+                // What would give the disk room may be waiting for this very checkpoint.
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    data.make_room(bytes.len() as u64, faults.as_deref())?;
+                    write()
+                }
+                written => written,
+            }
         };
         blocking::run(write).await?;
         self.shared.metrics.checkpoints.add(1);

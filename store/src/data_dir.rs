@@ -13,7 +13,7 @@
 //!
 //! Opened once, on the starting thread, and shared by all shards. Calls block.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -26,6 +26,8 @@ use tautline_core::buffer::BLOCK_SIZE;
 use crate::atomic_file::{self, create_dirs, sync_dir};
 use crate::config::LogIdentity;
 use crate::error::StoreError;
+use crate::fault::FaultPlan;
+use crate::limits::BLOCK_BYTES;
 use crate::pool::SegmentPool;
 use crate::properties::{Properties, open_properties};
 use crate::trash::Trash;
@@ -48,8 +50,9 @@ pub struct DataDir {
     direct_io: bool,
     clean_start: bool,
     unknown: Vec<PathBuf>,
-    /// Directories of logs opened since the start: a checkpoint of a clean shutdown is taken at its word once.
-    opened: Mutex<HashSet<PathBuf>>,
+    /// Directories of logs opened since the start, and whether each is closed: a checkpoint of a clean shutdown is taken at its
+    /// word once.
+    opened: Mutex<HashMap<PathBuf, bool>>,
     pool: SegmentPool,
     trash: Trash,
     /// Logs being cleaned now.
@@ -177,8 +180,18 @@ impl DataDir {
     /// Notes that every log was closed and nothing was written since. Call it once, when all shards have ended.
     ///
     /// # Errors
-    /// The next start will then read the logs' ends, as after a crash.
+    /// The next start will then read the logs' ends, as after a crash. Also when a log could not be opened: there may be more in
+    /// it than its checkpoint says.
     pub fn mark_clean(&self) -> Result<(), StoreError> {
+        let open = {
+            let opened = self.opened.lock().expect("no panic under the lock");
+            let open = opened.iter().find(|(_, closed)| !**closed);
+            open.map(|(dir, _)| dir.clone())
+        };
+        if let Some(dir) = open {
+            let never_closed = io::Error::other("the log was not opened, or not closed");
+            return Err(StoreError::io(dir)(never_closed));
+        }
         let mark = || {
             rustix::fs::syncfs(File::open(&self.path)?)?;
             File::create(self.path.join(CLEAN))?.sync_all()?;
@@ -187,12 +200,16 @@ impl DataDir {
         mark().map_err(StoreError::io(self.path.join(CLEAN)))
     }
 
-    /// True for the first caller that opens that log since the start.
+    /// True for the first caller that opens that log since the start, whether or not it can be.
     pub(crate) fn is_first_open(&self, dir: &Path) -> bool {
-        self.opened
-            .lock()
-            .expect("no panic under the lock")
-            .insert(dir.to_owned())
+        let mut opened = self.opened.lock().expect("no panic under the lock");
+        opened.insert(dir.to_owned(), false).is_none()
+    }
+
+    /// The log is as its checkpoint says, or gone.
+    pub(crate) fn note_closed(&self, dir: &Path) {
+        let mut opened = self.opened.lock().expect("no panic under the lock");
+        opened.insert(dir.to_owned(), true);
     }
 
     /// A place for the cleaning of a log, if fewer than `max` are taken.
@@ -202,6 +219,20 @@ impl DataDir {
             .cleanings
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         taken.is_ok().then(|| CleaningPlace(self.clone()))
+    }
+
+    /// Frees space for a small file of so many bytes on a full disk, of what the broker can do without: a little of the trash, also
+    /// of what is not due, and if that is not enough a file of the pool. Blocks.
+    pub(crate) fn make_room(&self, wanted_bytes: u64, faults: Option<&FaultPlan>) -> io::Result<()> {
+        let mut freed_bytes = self.trash.free_some()?;
+        if freed_bytes < wanted_bytes + 2 * BLOCK_BYTES {
+            freed_bytes += self.pool.give_back()?;
+        }
+        if let Some(faults) = faults {
+            faults.freed(freed_bytes);
+        }
+        tracing::warn!(freed_bytes, "the disk is full: made room for a checkpoint");
+        Ok(())
     }
 
     pub(crate) fn pool(&self) -> &SegmentPool {

@@ -135,6 +135,13 @@ impl FaultPlan {
         }
     }
 
+    /// There is that much more room on a full disk.
+    pub(crate) fn freed(&self, bytes: u64) {
+        if let Some(armed) = self.armed.lock().expect("no panic under the lock").as_mut() {
+            armed.bytes_left += if armed.fault == Fault::NoSpace { bytes } else { 0 };
+        }
+    }
+
     /// Counts a new file; the error it meets.
     pub(crate) fn check_new_file(&self, bytes: u64) -> io::Result<()> {
         match self.armed.lock().expect("no panic under the lock").as_mut() {

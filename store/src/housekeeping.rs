@@ -140,6 +140,7 @@ impl Log {
         self.fail(LogError::Closed);
         self.cleaning.over().await;
         self.shared.forget(self.number);
+        self.shared.data.note_closed(&self.dir.path);
         Ok(())
     }
 }

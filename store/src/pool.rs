@@ -166,6 +166,17 @@ impl SegmentPool {
         Ok(true)
     }
 
+    /// Removes the smallest file that is ready, for its space; gives its size. Blocks.
+    pub fn give_back(&self) -> io::Result<u64> {
+        let mut stock = self.stock.lock().expect("no panic under the lock");
+        let Some((class, path)) = (0..CLASSES).find_map(|class| Some((class, stock.ready[class].pop()?)))
+        else {
+            return Ok(0);
+        };
+        fs::remove_file(path)?;
+        Ok(SEGMENT_CLASSES[class])
+    }
+
     /// Asks for stock of the smallest class before anybody needs it.
     pub fn want_smallest(&self) {
         self.stock.lock().expect("no panic under the lock").wanted[0] = true;

@@ -38,7 +38,7 @@ impl Log {
             // What was written and not synced is about to count as durable.
             let synced = std::fs::File::open(data.path()).and_then(|dir| Ok(rustix::fs::syncfs(dir)?));
             synced.map_err(StoreError::io(&path))?;
-            let trust_checkpoint = false;
+            let (trust_checkpoint, synced) = (false, true);
             Recovery {
                 data: &data,
                 identity: &identity,
@@ -46,6 +46,7 @@ impl Log {
                 index_interval_bytes,
                 relaxed,
                 trust_checkpoint,
+                synced,
                 now_ms: now_ms(),
             }
             .run()

@@ -56,27 +56,23 @@ impl Log {
     /// # Errors
     /// The checkpoint could not be written, or a file not be moved.
     pub async fn apply_retention(&self, now: i64) -> Result<(), LogError> {
-        let moved = {
+        {
             let mut guard = self.state.borrow_mut();
             let state = &mut *guard;
             if state.failed.is_some() || !state.config.delete {
                 return Ok(());
             }
             self.close_expired_active(state, now);
-            match state.retained_from(now) {
-                Some(start) if start > state.start_offset => {
-                    state.move_start(start);
-                    state.dirty = true;
-                    true
-                }
-                _ => state.dead_segments() > 0,
+            if let Some(start) = state.retained_from(now)
+                && start > state.next_start()
+            {
+                state.wanted_start = start;
+                state.dirty = true;
             }
-        };
-        if moved {
-            self.appended.notify_all();
-            self.remove_dead_segments().await?;
         }
-        Ok(())
+        // As in `delete_records`: readers find nothing gone that a power cut would bring back.
+        self.make_start_durable().await?;
+        self.remove_dead_segments().await
     }
 
     /// The next append begins a new segment if all of the active one has expired.
@@ -84,7 +80,7 @@ impl Log {
         let Some(active) = state.active() else { return };
         let live = active.live.as_ref().expect("the active segment is live");
         let settled = live.durable == active.end_position && active.end_offset <= state.last_stable_offset();
-        if !active.is_empty() && settled && state.expired(active.max_timestamp_ms, now) {
+        if !active.is_empty() && settled && state.expired(state.segments.len() - 1, now) {
             let at = state.segments.len() - 1;
             self.seal(state, at);
         }
@@ -146,9 +142,22 @@ impl State {
         segments.take_while(move |s| s.live.is_none() && s.end_offset <= start)
     }
 
-    fn expired(&self, max_timestamp_ms: i64, now: i64) -> bool {
+    fn expired(&self, at: usize, now: i64) -> bool {
         let retention_ms = self.config.retention_ms;
-        retention_ms >= 0 && max_timestamp_ms >= 0 && now.saturating_sub(max_timestamp_ms) > retention_ms
+        retention_ms >= 0 && now.saturating_sub(self.newest_ms(at)) > retention_ms
+    }
+
+    /// The time of a segment's newest record. Records need not have one: then the time after which nothing was appended to the
+    /// segment counts: when the next one was opened, and the last append to the log.
+    fn newest_ms(&self, at: usize) -> i64 {
+        let max_timestamp_ms = self.segments[at].max_timestamp_ms;
+        if max_timestamp_ms >= 0 {
+            return max_timestamp_ms;
+        }
+        let mut opened_later = self.segments.range(at + 1..).map(|next| next.opened_ms);
+        // Not known of segments that a checkpoint of format 1 has.
+        let closed_ms = opened_later.find(|&opened_ms| opened_ms > 0);
+        closed_ms.unwrap_or(i64::MAX).min(self.last_append_ms)
     }
 
     /// The offset that retention wants the log to begin with. Segments beyond the last stable offset stay: what an open
@@ -159,17 +168,14 @@ impl State {
             _ => 0,
         };
         let (stable, mut start) = (self.last_stable_offset(), None);
-        for segment in self
-            .segments
-            .iter()
-            .take_while(|s| s.live.is_none() && s.end_offset <= stable)
-        {
+        let settled = |s: &Segment| s.live.is_none() && s.end_offset <= stable;
+        for (at, segment) in self.segments.iter().enumerate().take_while(|(_, s)| settled(s)) {
             let by_size = segment.size_bytes() <= surplus && segment.size_bytes() > 0;
-            if segment.id().is_cleaned() && segment.max_timestamp_ms < 0 && !by_size {
-                // Compaction has left no record in it: it goes with the next that goes.
-                continue;
-            }
-            if !by_size && !self.expired(segment.max_timestamp_ms, now) {
+            if !by_size && !self.expired(at, now) {
+                if segment.id().is_cleaned() && segment.max_timestamp_ms < 0 {
+                    // Compaction may have left no record in it: it goes with the next that goes.
+                    continue;
+                }
                 break;
             }
             surplus = surplus.saturating_sub(segment.size_bytes());

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -143,6 +143,18 @@ impl Shared {
                 None if state.tail.chunks().is_empty() => {}
                 None => self.chunks.borrow_mut().push_back(owner),
             }
+        }
+    }
+
+    /// Whether the directory is on its way to the trash.
+    pub fn is_deleting(&self, path: &Path) -> bool {
+        self.deleting.borrow().iter().any(|deleting| deleting == path)
+    }
+
+    /// Waits until it is not.
+    pub async fn until_deleted(&self, path: &Path) {
+        while self.is_deleting(path) {
+            self.deleted.wait().await;
         }
     }
 

@@ -40,7 +40,7 @@ pub(crate) struct State {
     pub start_offset: Offset,
     /// The start offset of the last checkpoint that is on stable storage.
     pub durable_start: Offset,
-    /// What DeleteRecords asked for: the start offset of the next checkpoint, and the log's once that is on stable storage.
+    /// What retention or DeleteRecords asked for: the start offset of the next checkpoint, and the log's once that is on stable storage.
     pub wanted_start: Offset,
     pub high_watermark: Offset,
     pub end_offset: Offset,
@@ -123,7 +123,7 @@ impl State {
         State {
             config,
             start_offset: r.start_offset,
-            durable_start: Offset(0),
+            durable_start: r.durable_start,
             wanted_start: r.start_offset,
             high_watermark: r.high_watermark,
             end_offset: r.end_offset,
@@ -149,7 +149,7 @@ impl State {
             gone: Vec::new(),
             segments_replaced: 0,
             writer: Writer::Absent,
-            last_append_ms: now_ms(),
+            last_append_ms: r.last_append_ms,
             preparing: 0,
             prepare_failed_ms: 0,
             dirty: r.dirty,

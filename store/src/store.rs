@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tautline_core::blocking;
 use tautline_core::sync::Signal;
+use tautline_core::task::{Queue, spawn};
 use tautline_core::time::{now_ms, sleep};
 
 use crate::compact::{self, Cleaning};
@@ -86,15 +87,15 @@ impl Store {
         identity: LogIdentity,
         config: LogConfig,
     ) -> Result<Rc<Log>, StoreError> {
-        while self.shared.deleting.borrow().contains(&path) {
-            self.shared.deleted.wait().await;
-        }
+        self.shared.until_deleted(&path).await;
         let dir = LogDir { path };
         let (data, job_identity, job_dir) = (self.shared.data.clone(), identity.clone(), dir.clone());
         let (index_interval_bytes, relaxed) = (config.index_interval_bytes, config.is_relaxed());
         let recover = move || {
             let (identity, dir) = (&job_identity, &job_dir);
-            let trust_checkpoint = data.clean_start() && data.is_first_open(&dir.path);
+            // Opening the data directory has synced what is in it.
+            let synced = data.is_first_open(&dir.path);
+            let trust_checkpoint = data.clean_start() && synced;
             Recovery {
                 data: &data,
                 identity,
@@ -102,6 +103,7 @@ impl Store {
                 index_interval_bytes,
                 relaxed,
                 trust_checkpoint,
+                synced,
                 now_ms: now_ms(),
             }
             .run()
@@ -131,40 +133,26 @@ impl Store {
     }
 
     /// Deletes a log: it takes no more writes, its directory goes to the trash at once, its space comes back after
-    /// `file.delete.delay.ms`.
+    /// `file.delete.delay.ms`. Once begun it goes on also if nobody waits for it.
     ///
     /// # Errors
     /// The directory could not be moved.
     pub async fn delete_log(&self, log: Rc<Log>) -> Result<(), StoreError> {
-        let delay_ms = log.config().file_delete_delay_ms;
+        if self.shared.is_deleting(&log.dir.path) {
+            self.shared.until_deleted(&log.dir.path).await;
+            return Ok(());
+        }
         self.shared.deleting.borrow_mut().push(log.dir.path.clone());
         log.fail(LogError::Closed);
         self.shared.forget(log.number);
-        // What is still on its way into the directory arrives first, so that it does not make it anew. A cleaning may wait for
-        // its turn to write a checkpoint.
-        log.cleaning.over().await;
-        let _turn = log.checkpoint_turn().await;
-        while log.state.borrow().preparing > 0 {
-            log.work.wait().await;
-        }
-        let (data, path) = (self.shared.data.clone(), log.dir.path.clone());
-        let put = move || {
-            data.trash()
-                .put(&path, now_ms() + delay_ms)
-                .map_err(StoreError::io(&path))?;
-            // The topic's own directory goes with its last partition.
-            if let Some(topic) = path.parent() {
-                let _ = std::fs::remove_dir(topic);
-            }
-            Ok(())
-        };
-        let gone = blocking::run(put).await;
-        self.shared
-            .deleting
-            .borrow_mut()
-            .retain(|path| *path != log.dir.path);
-        self.shared.deleted.notify_all();
-        gone
+        let shared = self.shared.clone();
+        let deletion = spawn(Queue::Coordination, async move {
+            let gone = log.put_in_trash().await;
+            shared.deleting.borrow_mut().retain(|path| *path != log.dir.path);
+            shared.deleted.notify_all();
+            gone
+        });
+        deletion.await
     }
 
     /// Lets go of all logs as a killed process would: what is not written stays unwritten, and nobody is told anything.

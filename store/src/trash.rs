@@ -39,10 +39,19 @@ impl Trash {
 
     /// Removes some of what is due: a few files at a time. True if there is more.
     pub fn sweep_some(&self, now_ms: i64) -> io::Result<bool> {
-        let mut step = Step {
-            files: TRASH_STEP_FILES,
-            bytes: TRASH_STEP_BYTES,
-        };
+        let mut step = Step::default();
+        self.sweep(now_ms, &mut step)?;
+        Ok(step.is_over())
+    }
+
+    /// Removes a few files whether they are due or not; gives their bytes. The disk is full.
+    pub fn free_some(&self) -> io::Result<u64> {
+        let mut step = Step::default();
+        self.sweep(i64::MAX, &mut step)?;
+        Ok(step.freed)
+    }
+
+    fn sweep(&self, now_ms: i64, step: &mut Step) -> io::Result<()> {
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -54,7 +63,7 @@ impl Trash {
                 continue;
             }
             if step.is_over() {
-                return Ok(true);
+                break;
             }
             match step.remove(&entry.path()) {
                 // Another shard sweeps too.
@@ -62,7 +71,7 @@ impl Trash {
                 _ => {}
             }
         }
-        Ok(step.is_over())
+        Ok(())
     }
 }
 
@@ -70,6 +79,18 @@ impl Trash {
 struct Step {
     files: usize,
     bytes: u64,
+    /// What was removed.
+    freed: u64,
+}
+
+impl Default for Step {
+    fn default() -> Step {
+        Step {
+            files: TRASH_STEP_FILES,
+            bytes: TRASH_STEP_BYTES,
+            freed: 0,
+        }
+    }
 }
 
 impl Step {
@@ -83,7 +104,9 @@ impl Step {
         if !metadata.is_dir() {
             self.files -= 1;
             self.bytes = self.bytes.saturating_sub(metadata.len());
-            return fs::remove_file(path);
+            fs::remove_file(path)?;
+            self.freed += metadata.len();
+            return Ok(());
         }
         for entry in fs::read_dir(path)? {
             if self.is_over() {
@@ -120,6 +143,16 @@ mod tests {
         assert_eq!(left(), 1);
         assert!(!trash.sweep_some(20).unwrap());
         assert_eq!(left(), 0);
+    }
+
+    #[test]
+    fn a_full_disk_does_not_wait_for_what_is_due() {
+        let dir = tempfile::tempdir().unwrap();
+        let trash = Trash::open(dir.path().join("trash")).unwrap();
+        fs::write(dir.path().join("file"), b"four").unwrap();
+        trash.put(&dir.path().join("file"), i64::MAX).unwrap();
+        assert_eq!(trash.free_some().unwrap(), 4);
+        assert_eq!(trash.free_some().unwrap(), 0);
     }
 
     #[test]

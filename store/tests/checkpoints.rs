@@ -81,3 +81,41 @@ fn a_sealed_segment_is_in_the_next_checkpoint() {
         assert_eq!((life.log.end_offset(), life.log.damage().len()), (Offset(20), 0));
     });
 }
+
+/// A log that can't be opened may have more in it than its checkpoint says: the next start is not to take that at its word.
+#[test]
+fn a_shutdown_is_not_clean_while_a_log_can_not_be_opened() {
+    let disk = Disk::new();
+    let bytes = batch(1, 10, b"record");
+    disk.live(move |life| async move {
+        let log = life.store.open_log(log_identity(10), life.log.config());
+        let log = log.await.unwrap();
+        for _ in 0..2 {
+            let appended = log.append(&parse(&bytes), EPOCH).unwrap();
+            log.committed(appended.last_offset.next()).await.unwrap();
+            if appended.base_offset == Offset(0) {
+                log.save_checkpoint().await.unwrap();
+            }
+        }
+    });
+    let checkpoint = disk.path().join("topics/events/10/checkpoint");
+    let aside = disk.path().join("aside");
+    std::fs::rename(&checkpoint, &aside).unwrap();
+    std::fs::create_dir(&checkpoint).unwrap();
+    disk.live(|life| async move {
+        let opened = life.store.open_log(log_identity(10), life.log.config());
+        assert!(opened.await.is_err(), "its checkpoint is a directory");
+        life.store.close().await.unwrap();
+        assert!(life.data.mark_clean().is_err());
+    });
+    std::fs::remove_dir(&checkpoint).unwrap();
+    std::fs::rename(&aside, &checkpoint).unwrap();
+    disk.live(|life| async move {
+        let opened = life.store.open_log(log_identity(10), life.log.config());
+        let log = opened.await.unwrap();
+        assert_eq!(log.end_offset(), Offset(20));
+        life.store.close().await.unwrap();
+        life.data.mark_clean().unwrap();
+    });
+    disk.live(|life| async move { assert!(life.data.clean_start()) });
+}

@@ -160,6 +160,34 @@ fn a_full_disk_is_refused_before_anything_is_appended_and_goes_on_when_there_is_
     disk.live(move |life| async move { assert_eq!(life.log.end_offset(), end) });
 }
 
+/// What DeleteRecords and retention free is free when a checkpoint is written that does not name it, and that needs room itself.
+#[test]
+fn a_full_disk_keeps_nobody_from_making_room() {
+    let (mut disk, plan) = faulty(FaultPlan::default());
+    disk.config.segment_bytes = 20_000;
+    disk.config.retention_ms = 1_000;
+    let (pool, trash) = (disk.path().join("pool"), disk.path().join("trash"));
+    disk.live(move |life| async move {
+        let entries = |dir: &std::path::Path| std::fs::read_dir(dir).unwrap().count();
+        for _ in 0..30 {
+            life.put(&batch(1, 1, &[1; 3_000])).await;
+        }
+        while entries(&pool) == 0 {
+            tautline_core::task::yield_now().await;
+        }
+        assert_eq!(entries(&trash), 0);
+        plan.fail_after(0, Fault::NoSpace);
+        assert_eq!(life.log.delete_records(Offset(12)).await.unwrap(), Offset(12));
+        assert!(entries(&trash) >= 2, "at the cost of a file of the pool");
+        plan.fail_after(0, Fault::NoSpace);
+        life.log
+            .apply_retention(tautline_core::time::now_ms())
+            .await
+            .unwrap();
+        assert_eq!(life.log.start_offset(), Offset(30), "at the cost of the trash");
+    });
+}
+
 #[test]
 fn batches_that_never_got_a_file_are_forgotten_with_their_sequences() {
     let (disk, plan) = faulty(FaultPlan::default());

@@ -3,7 +3,10 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::*;
+use futures_util::FutureExt;
 use tautline_core::ids::Offset;
 use tautline_core::time::now_ms;
 use tautline_store::*;
@@ -128,7 +131,6 @@ fn deleted_records_stay_deleted_after_a_kill() {
 /// An answer says that the start is durable, also to one who asks for less while it is on its way there.
 #[test]
 fn nobody_is_answered_over_a_start_that_is_not_durable() {
-    use futures_util::FutureExt;
     let disk = small();
     disk.live(|life| async move {
         fill(&life, 10, |n| n).await;
@@ -147,6 +149,69 @@ fn nobody_is_answered_over_a_start_that_is_not_durable() {
         assert_eq!(again.unwrap().unwrap(), Offset(47), "nothing is left to do");
     });
     disk.live(|life| async move { assert_eq!(life.log.start_offset(), Offset(47)) });
+}
+
+/// Records without a timestamp expire by the time of the file that has them, as Kafka's do.
+#[test]
+fn records_without_a_timestamp_do_not_stay_for_ever() {
+    const HOUR_MS: i64 = 3_600_000;
+    let mut disk = small();
+    disk.config.retention_ms = HOUR_MS;
+    let appended_ms = disk.live(|life| async move {
+        let now = now_ms();
+        fill(&life, 10, |n| if n < 6 { -1 } else { now }).await;
+        life.log.apply_retention(now).await.unwrap();
+        assert_eq!(life.log.start_offset(), Offset(0), "too young");
+        life.log.apply_retention(now_ms() + HOUR_MS + 1).await.unwrap();
+        assert_eq!(life.log.start_offset(), Offset(100));
+        fill(&life, 3, |_| -1).await;
+        life.log.save_checkpoint().await.unwrap();
+        now_ms()
+    });
+    // They have not become younger.
+    disk.live(move |life| async move {
+        life.log.apply_retention(now_ms()).await.unwrap();
+        assert_eq!(life.log.start_offset(), Offset(100), "too young");
+        life.log.apply_retention(appended_ms + HOUR_MS + 1).await.unwrap();
+        assert_eq!(life.log.start_offset(), Offset(130));
+    });
+}
+
+/// A consumer that is told where the log starts now may rely on it: a power cut does not bring back what was before.
+#[test]
+fn a_power_cut_brings_nothing_back_that_retention_has_taken() {
+    let mut disk = small();
+    disk.config.retention_ms = 1_000;
+    let plan = Arc::new(FaultPlan::default());
+    disk.options.faults = Some(plan.clone());
+    let cut = plan.clone();
+    let shown = disk.live(move |life| async move {
+        fill(&life, 10, |n| n).await;
+        cut.fail_after(0, Fault::PowerCut { seed: 1 });
+        life.log.apply_retention(now_ms()).await.unwrap_err();
+        life.log.start_offset()
+    });
+    plan.heal();
+    disk.live(move |life| async move {
+        assert!(
+            life.log.start_offset() >= shown,
+            "{shown} was shown, {} is",
+            life.log.start_offset()
+        );
+        let mut retention = Box::pin(life.log.apply_retention(now_ms()));
+        assert!((&mut retention).now_or_never().is_none());
+        assert_eq!(life.log.start_offset(), Offset(0), "not durable yet");
+        retention.await.unwrap();
+        assert_eq!(life.log.start_offset(), Offset(100));
+    });
+    disk.live(|life| async move {
+        assert_eq!(life.log.start_offset(), Offset(100));
+        let again = life.log.apply_retention(now_ms()).now_or_never();
+        assert!(
+            again.unwrap().is_ok(),
+            "a start that is durable is not written again"
+        );
+    });
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use tautline_core::buffer::BLOCK_SIZE;
 
@@ -136,6 +137,23 @@ impl Recovery<'_> {
             self.data.trash().put(&self.dir.aborted(id), self.now_ms)?;
         }
         Ok(())
+    }
+
+    /// When the newest file with batches was last written, as far as its filesystem knows; never in the future.
+    pub(super) fn last_write_ms(&self, out: &Recovered) -> io::Result<i64> {
+        let active = out.active.as_ref().map(|active| &active.segment);
+        let Some(newest) = active.or(out.sealed.last()) else {
+            return Ok(self.now_ms);
+        };
+        let written = match fs::metadata(self.dir.file(newest.id())) {
+            Ok(metadata) => metadata.modified()?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(self.now_ms),
+            Err(e) => return Err(e),
+        };
+        let since_epoch = written.duration_since(UNIX_EPOCH).unwrap_or_default();
+        // With `lazytime` a power cut takes the last day of it; the checkpoint knows at least when the file was begun.
+        let written_ms = (since_epoch.as_millis() as i64).max(newest.opened_ms);
+        Ok(written_ms.min(self.now_ms))
     }
 
     /// Sealed segments must be there in full.

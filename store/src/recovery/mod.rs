@@ -39,12 +39,16 @@ pub(crate) struct Recovery<'a> {
     pub relaxed: bool,
     /// The last shutdown was clean: the log ends where its checkpoint says.
     pub trust_checkpoint: bool,
+    /// All that is found is on stable storage: the filesystem was synced since it was last written.
+    pub synced: bool,
     pub now_ms: i64,
 }
 
 /// A log as it was found.
 pub(crate) struct Recovered {
     pub start_offset: Offset,
+    /// The start offset of the checkpoint, if that is on stable storage.
+    pub durable_start: Offset,
     pub high_watermark: Offset,
     pub end_offset: Offset,
     pub sealed: Vec<SealedSegment>,
@@ -57,6 +61,8 @@ pub(crate) struct Recovered {
     pub cleaned_to: Offset,
     pub next_generation: u64,
     pub read_only: bool,
+    /// When its newest file was last written.
+    pub last_append_ms: i64,
     pub generation: u64,
     /// It differs from its checkpoint.
     pub dirty: bool,
@@ -144,6 +150,7 @@ impl From<Checkpoint> for Recovered {
     fn from(checkpoint: Checkpoint) -> Recovered {
         Recovered {
             start_offset: checkpoint.start_offset,
+            durable_start: checkpoint.start_offset,
             high_watermark: checkpoint.high_watermark,
             end_offset: checkpoint.end_offset,
             sealed: checkpoint.sealed,
@@ -156,6 +163,7 @@ impl From<Checkpoint> for Recovered {
             cleaned_to: checkpoint.cleaned_to,
             next_generation: checkpoint.next_generation,
             read_only: checkpoint.read_only,
+            last_append_ms: 0,
             generation: checkpoint.generation,
             dirty: false,
         }

@@ -36,6 +36,9 @@ impl Recovery<'_> {
         let fresh = checkpoint.generation == 0;
         let point = checkpoint.active.clone();
         let mut out = Recovered::from(checkpoint);
+        if !self.synced {
+            out.durable_start = Offset(0);
+        }
         out.next_sequence = out
             .next_sequence
             .max(files.last().map_or(0, |last| last.sequence + 1));
@@ -87,6 +90,7 @@ impl Recovery<'_> {
             out.start_offset = first.unwrap_or(Offset(0));
         }
         out.high_watermark = out.high_watermark.max(out.start_offset).min(out.end_offset);
+        out.last_append_ms = self.last_write_ms(&out)?;
         Ok(out)
     }
 
