@@ -1,15 +1,24 @@
 //! What the fuzz targets and the corpus test run: each takes any bytes and must come back without a panic.
 
-use tautline_core::batch::{Batch, Compression, patch_position};
+use tautline_core::batch::{BATCH_HEADER_BYTES, Batch, BatchBuilder, Compression, patch_position};
 use tautline_core::checksum::crc32c;
 use tautline_core::ids::{LeaderEpoch, Offset};
 use tautline_net::wire::{APIS, ApiKey, Reader, Request, RequestHeader};
+use tautline_store::{KeyCheck, check_keys};
 
 /// Largest batch that is taken for an append.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Where a batch's CRC is, and where the bytes start that it covers.
 const CRC_AT: usize = 17;
 const CRC_COVERS_FROM: usize = 21;
+/// Where a batch's length is, and where the bytes start that it counts.
+const LENGTH_AT: usize = 8;
+const LENGTH_COVERS_FROM: usize = 12;
+const ATTRIBUTES_AT: usize = 21;
+/// Gzip, snappy, lz4, zstd: 1 to 4 in the attributes.
+const CODECS: u8 = 4;
+/// How many records a packed batch says that it has.
+const PACKED_RECORDS: usize = 3;
 
 /// A request's body behind a byte each for API key and version. Others than there are stand for some there is, so that no
 /// input is wasted on the header.
@@ -73,6 +82,30 @@ pub fn batch(data: &[u8]) {
         walk(&patched);
         rest = behind;
     }
+}
+
+/// What a codec has made of a batch's records, behind a byte for the codec: it is taken apart as for a compacted topic.
+pub fn packed(data: &[u8]) {
+    if let Some(bytes) = pack(data) {
+        let (batch, _) = Batch::parse(&bytes).expect("a batch with any payload is one");
+        let found = check_keys(&batch);
+        assert_ne!(found, KeyCheck::Long, "there was time");
+        let promptly = KeyCheck::promptly(&batch);
+        assert!(promptly == found || promptly == KeyCheck::Long);
+    }
+}
+
+/// The batch: header of a batch of [`PACKED_RECORDS`] records, and the bytes in place of these.
+pub fn pack(data: &[u8]) -> Option<Vec<u8>> {
+    let (&codec, payload) = data.split_first()?;
+    let plain = (0..PACKED_RECORDS).fold(BatchBuilder::new(0), |b, _| b.record(Some(b""), None));
+    let mut bytes = [&plain.build()[..BATCH_HEADER_BYTES], payload].concat();
+    let length = (bytes.len() - LENGTH_COVERS_FROM) as i32;
+    bytes[LENGTH_AT..LENGTH_COVERS_FROM].copy_from_slice(&length.to_be_bytes());
+    bytes[ATTRIBUTES_AT + 1] = 1 + codec % CODECS;
+    let crc = crc32c(&bytes[CRC_COVERS_FROM..]);
+    bytes[CRC_AT..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
+    Some(bytes)
 }
 
 fn walk(batch: &Batch<'_>) {

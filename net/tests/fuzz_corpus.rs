@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use tautline_core::batch::Batch;
+use tautline_store::{KeyCheck, check_keys};
+
 #[path = "../fuzz/entry.rs"]
 mod entry;
 
@@ -37,4 +40,20 @@ fn frame() {
 #[test]
 fn batch() {
     run("batch", entry::batch);
+}
+
+#[test]
+fn packed() {
+    run("packed", entry::packed);
+}
+
+/// The corpus has every codec's own form, so that the fuzzer begins behind the headers.
+#[test]
+fn the_packed_corpus_is_sound() {
+    for codec in ["gzip", "snappy-raw", "snappy-xerial", "lz4", "zstd"] {
+        let path = format!("{}/fuzz/corpus/packed/{codec}", env!("CARGO_MANIFEST_DIR"));
+        let bytes = entry::pack(&fs::read(path).expect("it is in the repository")).expect("a codec");
+        let (batch, _) = Batch::parse(&bytes).expect("a batch");
+        assert_eq!(check_keys(&batch), KeyCheck::Sound, "{codec}");
+    }
 }
