@@ -323,6 +323,8 @@ fn topics_are_described_with_sources_and_synonyms() {
         (segment.value.as_deref(), segment.source),
         (Some("2097152"), Source::DynamicDefaultBroker)
     );
+    let largest = tautline_store::limits::SEGMENT_CLASSES.last().unwrap() >> 20;
+    assert!(segment.documentation.contains(&format!("at most {largest} MiB")));
     let roll = get("segment.ms");
     assert_eq!(
         (roll.value.as_deref(), roll.source),

@@ -197,7 +197,8 @@ pub(super) static TABLE: &[Definition] = &[
         Kind::Int,
         "1073741824",
         SEGMENT_BYTES,
-        "The largest size of a segment, in bytes; a log is deleted segment by segment.",
+        "The largest size of a segment, in bytes; a log is deleted segment by segment. A segment is at most 64 MiB even if more is \
+         allowed here, because its file is written before it is needed.",
     )
     .synonyms(&[("log.segment.bytes", 1)]),
     Definition::new(
