@@ -129,8 +129,7 @@ async fn rounds(broker: &Rc<Broker>) {
     let connection = Rc::new(ConnectionState::new(stream, Entrance::Node));
     let topic = broker.image().topic(TOPIC).expect("it was created").id;
     let partition = broker
-        .partitions
-        .find(topic, PartitionIndex(0))
+        .find_partition(topic, PartitionIndex(0))
         .expect("it is open");
     let produce = produce_frame(VALUE_BYTES);
     for round in 0..WARM_UP + ROUNDS {

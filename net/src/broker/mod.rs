@@ -4,6 +4,7 @@ mod beginning;
 mod controller;
 mod keys;
 mod moved;
+mod offline;
 mod partition;
 mod partitions;
 mod producer_ids;
@@ -23,6 +24,7 @@ use futures_util::future::Either;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 use tautline_core::buffer::Pool;
+use tautline_core::error::ErrorCode;
 use tautline_core::ids::{NodeId, PartitionIndex, ProducerId, ShardId, TopicId};
 use tautline_core::mailbox::Mailbox;
 use tautline_core::socket::Listener;
@@ -37,6 +39,7 @@ use tautline_store::Store;
 
 pub use beginning::InTransaction;
 pub use controller::{Controller, ControllerError};
+pub use offline::Leadership;
 pub use partition::{Appending, Partition, Produced};
 pub use partitions::Partitions;
 pub use wanted::{FetchLimits, Findings, Found, Wanted};
@@ -165,6 +168,7 @@ impl Broker {
 
     /// Adopts an image, opening, configuring and deleting partitions of this shard as it says, and their coordinators.
     pub async fn install_image(self: &Rc<Self>, image: Arc<MetadataImage>) {
+        let _turn = self.partitions.turn().await;
         let before = self.image.replace(image.clone());
         self.settings.set(self.node.config.settings(&image));
         if before.broker_configs(self.node.id) != image.broker_configs(self.node.id)
@@ -192,6 +196,20 @@ impl Broker {
         let owners = self.mailbox.shard_count() as u64 - first;
         let start = (high ^ low) % owners;
         ShardId((first + (start + u64::from(partition.0.unsigned_abs())) % owners) as u16)
+    }
+
+    /// The partition, if this shard owns it, or what to tell a client.
+    ///
+    /// # Errors
+    /// KAFKA_STORAGE_ERROR if its log could not be opened, NOT_LEADER_OR_FOLLOWER if it is not open yet.
+    pub fn find_partition(&self, topic: TopicId, index: PartitionIndex) -> Result<Rc<Partition>, ErrorCode> {
+        self.partitions.get(topic, index).ok_or_else(|| {
+            if self.is_offline(topic, index) {
+                ErrorCode::KafkaStorageError
+            } else {
+                ErrorCode::NotLeaderOrFollower
+            }
+        })
     }
 
     /// The broker that leads a partition.

@@ -1,18 +1,19 @@
 //! The partitions a shard owns, kept in step with the metadata image.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rustc_hash::{FxHashMap, FxHashSet};
-use tautline_core::error::ErrorCode;
+use rustc_hash::FxHashMap;
 use tautline_core::ids::{LeaderEpoch, PartitionIndex, TopicId};
+use tautline_core::sync::Signal;
 use tautline_replica::metadata::{MetadataImage, TopicImage};
-use tautline_store::LogIdentity;
+use tautline_store::{LogIdentity, StoreError};
 
+use super::offline::Offline;
 use super::settings::log_config;
 use super::{Broker, Partition};
 
@@ -23,8 +24,20 @@ const OPENING_MAX: usize = 64;
 #[derive(Default)]
 pub struct Partitions {
     open: RefCell<FxHashMap<(TopicId, PartitionIndex), Rc<Partition>>>,
-    /// Those whose log could not be opened.
-    offline: RefCell<FxHashSet<(TopicId, PartitionIndex)>>,
+    pub(super) offline: Offline,
+    /// Logs are being opened and deleted.
+    busy: Cell<bool>,
+    idle: Signal,
+}
+
+/// Held by whoever opens and deletes logs: a log is not opened twice at a time, nor while another of its name is deleted.
+pub(super) struct Turn<'a>(&'a Partitions);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.busy.set(false);
+        self.0.idle.notify_all();
+    }
 }
 
 impl Partitions {
@@ -33,18 +46,12 @@ impl Partitions {
         self.open.borrow().get(&(topic, partition)).cloned()
     }
 
-    /// The partition, or what to tell a client.
-    ///
-    /// # Errors
-    /// KAFKA_STORAGE_ERROR if its log could not be opened, NOT_LEADER_OR_FOLLOWER if it is not open yet.
-    pub fn find(&self, topic: TopicId, partition: PartitionIndex) -> Result<Rc<Partition>, ErrorCode> {
-        self.get(topic, partition).ok_or_else(|| {
-            if self.offline.borrow().contains(&(topic, partition)) {
-                ErrorCode::KafkaStorageError
-            } else {
-                ErrorCode::NotLeaderOrFollower
-            }
-        })
+    /// Waits until nobody else opens or deletes logs.
+    pub(super) async fn turn(&self) -> Turn<'_> {
+        while self.busy.replace(true) {
+            self.idle.wait().await;
+        }
+        Turn(self)
     }
 
     /// All partitions, in no order.
@@ -68,11 +75,9 @@ impl Partitions {
         broker
             .store
             .set_producer_id_expiration_ms(broker.settings().producer_id_expiration_ms);
-        let epoch = after
-            .broker(broker.node_id())
-            .map_or(LeaderEpoch(0), |b| LeaderEpoch(b.incarnation));
         let defaults_changed = before.broker_defaults() != after.broker_defaults()
             || before.broker_configs(broker.node_id()) != after.broker_configs(broker.node_id());
+        let mut opened = Vec::new();
         let mut opening = FuturesUnordered::new();
         for topic in after.topics() {
             let known = before.topic_by_id(topic.id);
@@ -89,42 +94,62 @@ impl Partitions {
                     Some(partition) if settings_changed => configure(broker, topic, &partition),
                     Some(_) => {}
                     None => {
-                        opening.push(self.open(broker, topic, index, epoch));
+                        opening.push(self.try_open(broker, topic, index));
                         if opening.len() >= OPENING_MAX {
-                            opening.next().await;
+                            opened.extend(opening.next().await);
                         }
                     }
                 }
             }
         }
-        while opening.next().await.is_some() {}
+        opened.extend(opening.collect::<Vec<_>>().await);
+        broker.note_offline(|keys| {
+            for (key, is_open) in opened {
+                if is_open {
+                    keys.remove(&key);
+                } else {
+                    keys.insert(key);
+                }
+            }
+        });
     }
 
-    async fn open(
+    /// Opens a partition's log, if it can; otherwise the partition is offline, and the others go on.
+    async fn try_open(
         &self,
         broker: &Rc<Broker>,
         topic: &Arc<TopicImage>,
         index: PartitionIndex,
-        epoch: LeaderEpoch,
-    ) {
+    ) -> ((TopicId, PartitionIndex), bool) {
+        let opened = self.open(broker, topic, index).await;
+        if let Err(error) = &opened {
+            tracing::error!(topic = %topic.name, partition = %index, "log not opened: {error}");
+        }
+        ((topic.id, index), opened.is_ok())
+    }
+
+    /// Opens a partition's log and begins to lead it.
+    pub(super) async fn open(
+        &self,
+        broker: &Rc<Broker>,
+        topic: &Arc<TopicImage>,
+        index: PartitionIndex,
+    ) -> Result<(), StoreError> {
         let identity = LogIdentity {
             topic: topic.name.to_string(),
             topic_id: topic.id,
             partition: index,
         };
         let config = log_config(topic, &broker.topic_settings(topic));
-        match broker.store.open_log(identity, config).await {
-            Ok(log) => {
-                let partition = Partition::new(topic.name.clone(), topic.id, index, log, epoch);
-                configure(broker, topic, &partition);
-                self.open.borrow_mut().insert((topic.id, index), partition);
-            }
-            // The partition stays offline: requests answer KAFKA_STORAGE_ERROR; the others go on.
-            Err(error) => {
-                tracing::error!(topic = %topic.name, partition = %index, "log not opened: {error}");
-                self.offline.borrow_mut().insert((topic.id, index));
-            }
-        }
+        let log = broker.store.open_log(identity, config).await?;
+        let image = broker.image();
+        let epoch = image
+            .broker(broker.node_id())
+            .map_or(LeaderEpoch(0), |b| LeaderEpoch(b.incarnation));
+        let partition = Partition::new(topic.name.clone(), topic.id, index, log, epoch);
+        configure(broker, topic, &partition);
+        self.open.borrow_mut().insert((topic.id, index), partition);
+        Ok(())
     }
 
     async fn delete_missing(&self, broker: &Rc<Broker>, before: &MetadataImage, after: &MetadataImage) {
@@ -136,9 +161,7 @@ impl Partitions {
         if gone.is_empty() {
             return;
         }
-        self.offline
-            .borrow_mut()
-            .retain(|(topic, _)| !gone.contains(topic));
+        broker.note_offline(|keys| keys.retain(|(topic, _)| !gone.contains(topic)));
         let keys: Vec<_> = self
             .open
             .borrow()

@@ -158,7 +158,7 @@ async fn read_here(
 }
 
 async fn read_one(broker: &Rc<Broker>, want: &Wanted, budget: Budget, parts: &mut Vec<Part>) -> Found {
-    let partition = match broker.partitions.find(want.topic, want.index) {
+    let partition = match broker.find_partition(want.topic, want.index) {
         Ok(partition) => partition,
         Err(error) => return Found::error(error),
     };

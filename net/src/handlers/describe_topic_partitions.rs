@@ -136,17 +136,17 @@ fn describe(
         .map_or(0, |broker| broker.incarnation);
     let partitions = indexes.map(|index| {
         let index = PartitionIndex(index as i32);
-        let leader = broker.leader(topic.id, index);
+        let led = broker.leadership(topic.id, index);
         DescribeTopicPartitionsResponsePartition {
-            error_code: 0,
+            error_code: led.error.code(),
             partition_index: index.0,
-            leader_id: leader.0,
+            leader_id: led.leader,
             leader_epoch,
-            replica_nodes: vec![leader.0],
-            isr_nodes: vec![leader.0],
+            replica_nodes: vec![led.replica],
+            isr_nodes: vec![led.replica],
             eligible_leader_replicas: Some(Vec::new()),
             last_known_elr: Some(Vec::new()),
-            offline_replicas: Vec::new(),
+            offline_replicas: led.offline_replicas,
         }
     });
     DescribeTopicPartitionsResponseTopic {

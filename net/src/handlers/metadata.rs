@@ -123,15 +123,15 @@ fn describe(
         .broker(call.broker.node_id())
         .map_or(0, |broker| broker.incarnation);
     let partitions = topic.partitions().map(|index| {
-        let leader = call.broker.leader(topic.id, index);
+        let led = call.broker.leadership(topic.id, index);
         MetadataResponsePartition {
-            error_code: 0,
+            error_code: led.error.code(),
             partition_index: index.0,
-            leader_id: leader.0,
+            leader_id: led.leader,
             leader_epoch,
-            replica_nodes: vec![leader.0],
-            isr_nodes: vec![leader.0],
-            offline_replicas: Vec::new(),
+            replica_nodes: vec![led.replica],
+            isr_nodes: vec![led.replica],
+            offline_replicas: led.offline_replicas,
         }
     });
     MetadataResponseTopic {

@@ -100,8 +100,7 @@ where
 {
     let answer = |sent: Sent<Q>| {
         let working = broker
-            .partitions
-            .find(sent.topic, sent.index)
+            .find_partition(sent.topic, sent.index)
             .map(|partition| work(partition, sent.question));
         async move {
             let answer = match working {

@@ -153,7 +153,7 @@ fn start(call: &Call, request: &ProduceRequest<'_>, judged: Judged<'_>) -> Start
     let (batch, acks, topic_id) = (call.slice_of(bytes), request.acks, topic.id);
     let owner = call.broker.owner(topic_id, index);
     if owner == call.broker.shard() {
-        return match call.broker.partitions.find(topic_id, index) {
+        return match call.broker.find_partition(topic_id, index) {
             Ok(partition) => {
                 let appending = partition.append(batch, max_timestamp_ms, acks, Verification::NotNeeded);
                 Started::Here(partition, appending)
@@ -163,7 +163,7 @@ fn start(call: &Call, request: &ProduceRequest<'_>, judged: Judged<'_>) -> Start
     }
     let acknowledged = call.broker.on_shard(owner, move |broker| {
         let arrived_ns = monotonic_ns();
-        let found = broker.partitions.find(topic_id, index);
+        let found = broker.find_partition(topic_id, index);
         let appending = found.map(|partition| {
             let appending = partition.append(batch, max_timestamp_ms, acks, Verification::NotNeeded);
             (partition, appending)

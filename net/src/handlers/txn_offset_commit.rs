@@ -111,7 +111,7 @@ async fn claim(
     producer: TransactionalProducer,
 ) -> Result<TransactionClaim, ErrorCode> {
     let version = adding.version;
-    let log = broker.partitions.find(topic, partition)?.log.clone();
+    let log = broker.find_partition(topic, partition)?.log.clone();
     let take = || {
         log.verification(producer.id, producer.epoch, NO_SEQUENCE, version)
             .map_err(|error| error.error_code())

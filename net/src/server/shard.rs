@@ -71,6 +71,7 @@ pub(super) async fn run_shard(
     let broker = Broker::new(seed.node.clone(), mailbox, store);
     admin::attach(&broker);
     sweeper::start(&broker);
+    broker.keep_opening_offline();
     *broker.listeners.borrow_mut() = listeners;
     if broker.shard() == CONTROLLER_SHARD {
         match lead(&seed, &broker).await {

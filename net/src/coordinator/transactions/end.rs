@@ -87,7 +87,7 @@ async fn end_one(
         marker,
         version,
     } = ending;
-    let partition = broker.partitions.find(topic, index)?;
+    let partition = broker.find_partition(topic, index)?;
     if *partition.topic != *GroupCoordinator::TOPIC.name() {
         return partition
             .end_transaction(producer.id, producer.epoch, marker, version)

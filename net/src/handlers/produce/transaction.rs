@@ -49,7 +49,7 @@ pub(super) fn start_in_transaction(
     let (batch, topic_id) = (call.slice_of(bytes), topic.id);
     let owner = call.broker.owner(topic_id, index);
     let appended = call.broker.on_shard(owner, move |broker| {
-        let partition = match broker.partitions.find(topic_id, index) {
+        let partition = match broker.find_partition(topic_id, index) {
             Ok(partition) => partition,
             Err(error) => return ready(Err(error)).right_future(),
         };
