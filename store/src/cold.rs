@@ -69,8 +69,8 @@ impl Log {
                     return Ok(result);
                 }
                 // What the segment had from there on was compacted.
-                Ok(None) => match self.segment_behind(&segment) {
-                    Some(next) => from.offset = from.offset.max(next),
+                Ok(None) => match self.begin_behind(segment.id, from.offset) {
+                    Some(next) => from.offset = next,
                     None => return Ok(ReadResult::default()),
                 },
                 Err(error) => self.explain(error, &segment, from.offset)?,
@@ -82,13 +82,18 @@ impl Log {
         }
     }
 
-    /// Where the segment behind this one begins.
-    fn segment_behind(&self, segment: &ColdSegment) -> Option<Offset> {
+    /// Where a reader goes on that found nothing in a segment from an offset on: where the next one begins; `None` at the end. If
+    /// the segment was replaced meanwhile, what is behind it may be in the same file now: then the reader looks again where it is.
+    fn begin_behind(&self, id: SegmentId, offset: Offset) -> Option<Offset> {
         let state = self.state.borrow();
-        let after = state
-            .segments
-            .partition_point(|s| s.base_offset <= segment.base.offset);
-        state.segments.get(after).map(|next| next.base_offset)
+        let at = state.segment_for(offset);
+        match at.map(|at| state.segments[at].id()) {
+            Some(there) if there == id => {
+                let next = state.segments.get(at? + 1)?;
+                Some(next.base_offset)
+            }
+            _ => Some(offset),
+        }
     }
 
     /// Tells what went wrong with a segment from what merely went: compaction replaced it, and the reader looks again; or

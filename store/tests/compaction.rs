@@ -3,8 +3,12 @@
 
 mod common;
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use common::keyed::*;
 use common::*;
+use futures_util::future::maybe_done;
 use tautline_core::batch::Compression;
 use tautline_core::ids::Offset;
 use tautline_store::*;
@@ -183,6 +187,60 @@ async fn check_every_offset(life: &Life) {
             assert!(next.is_none_or(|next| next > batch.last_offset().0));
         }
     }
+}
+
+/// A reader that has found its segment, and waits for its bytes while that is merged with the next one, goes on in what they became.
+#[test]
+fn readers_miss_nothing_while_their_segments_are_merged() {
+    const READERS: usize = 16;
+    compacted().live(|life| async move {
+        let mut waited = 0;
+        for round in 0..60 {
+            for n in 0..8 {
+                let key = format!("k{}", (round * 7 + n * n) % 23);
+                let value = "v".repeat(60);
+                life.send(&[sent(&key, Some(&value), NOW)], Compression::None)
+                    .await;
+            }
+            fill(&life, round).await;
+            // This opens the files as well.
+            life.records().await;
+            let end = life.log.end_offset();
+            let step = (end.0 as usize).div_ceil(READERS);
+            let offsets = (0..end.0).skip(round as usize % step).step_by(step);
+            let mut readers: Vec<_> = offsets
+                .map(|offset| {
+                    let from = ReadFrom {
+                        offset: Offset(offset),
+                        max_bytes: 1,
+                        min_one_batch: true,
+                        bound: end,
+                    };
+                    (offset, Box::pin(maybe_done(life.log.read(from))))
+                })
+                .collect();
+            poll_fn(|cx| {
+                for (_, reader) in &mut readers {
+                    waited += usize::from(reader.as_mut().poll(cx).is_pending());
+                }
+                Poll::Ready(())
+            })
+            .await;
+            life.log.clean(NOW).await.unwrap();
+            let all: Vec<i64> = life.records().await.iter().map(|found| found.offset).collect();
+            for (offset, mut reader) in readers {
+                reader.as_mut().await;
+                let read = reader.as_mut().take_output().unwrap().unwrap();
+                let next = all.iter().copied().find(|&o| o >= offset);
+                let found = parse(&bytes_of(&read)).base_offset().0;
+                assert!(
+                    next.is_none_or(|next| found <= next),
+                    "round {round}: {found} is read at {offset}, and {next:?} is missed"
+                );
+            }
+        }
+        assert!(waited > 0, "no reader had to wait");
+    });
 }
 
 #[test]
