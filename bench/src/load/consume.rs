@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
+use tautline_core::error::ErrorCode;
 
 use super::job::leaders;
 use super::outcome::ANSWER_TIMEOUT;
@@ -37,7 +38,8 @@ pub struct ConsumeArgs {
     /// Where to begin
     #[arg(long, value_enum, default_value_t = From::Earliest)]
     from: From,
-    /// Begin again at the first offset when the end is reached, until the duration is over
+    /// Begin again at the first offset still there when the end of the pass before is reached, or when retention has
+    /// overtaken the reader, until the duration is over
     #[arg(long)]
     repeat: bool,
     /// Check the CRC of every batch
@@ -73,8 +75,18 @@ struct Report<'a> {
     messages: u64,
     messages_per_second: f64,
     mb_per_second: f64,
+    passes: Passes,
     /// Of a Fetch request, from send to the whole answer.
     fetch_latency: Percentiles,
+}
+
+/// How often readers got through.
+#[derive(Clone, Copy, Default, Serialize)]
+struct Passes {
+    /// From the first offset to what was the end then.
+    ended: u64,
+    /// Not so far: what was to be read next had been deleted.
+    overtaken: u64,
 }
 
 /// Reads and prints.
@@ -92,7 +104,7 @@ pub fn run(args: &ConsumeArgs, stop: &Stop) -> anyhow::Result<()> {
     let mut series = Series::new("fetch");
     let began = now_ns();
     let deadline = began + nanos(args.duration);
-    std::thread::scope(|scope| {
+    let passes = std::thread::scope(|scope| {
         let mut readers = Vec::new();
         for (index, (address, partitions)) in leaders(&target.topic).into_iter().enumerate() {
             let recorder = series.recorder(began);
@@ -121,10 +133,13 @@ pub fn run(args: &ConsumeArgs, stop: &Stop) -> anyhow::Result<()> {
                 last = now;
             }
         }
-        readers.into_iter().try_for_each(|reader| {
-            reader
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        readers.into_iter().try_fold(Passes::default(), |sum, reader| {
+            let joined = reader.join();
+            let passes = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            anyhow::Ok(Passes {
+                ended: sum.ended + passes.ended,
+                overtaken: sum.overtaken + passes.overtaken,
+            })
         })
     })?;
     series.collect();
@@ -138,6 +153,7 @@ pub fn run(args: &ConsumeArgs, stop: &Stop) -> anyhow::Result<()> {
         messages: series.records,
         messages_per_second: series.records as f64 / seconds,
         mb_per_second: series.bytes as f64 / 1e6 / seconds,
+        passes,
         fetch_latency: Percentiles::of(&series.total),
     };
     println!("{}", table::heading("latency of a Fetch, us"));
@@ -149,6 +165,12 @@ pub fn run(args: &ConsumeArgs, stop: &Stop) -> anyhow::Result<()> {
         "\n{} messages in {seconds:.1} s: {:.0} msg/s, {:.1} MB/s (whole batches)",
         report.messages, report.messages_per_second, report.mb_per_second
     );
+    if args.repeat {
+        println!(
+            "{} times to the end, {} times overtaken by retention",
+            passes.ended, passes.overtaken
+        );
+    }
     match &args.out {
         Some(out) => files::write(out, "consume", &[&series], &report),
         None => Ok(()),
@@ -165,32 +187,26 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn run(mut self, mut recorder: crate::report::recorder::Recorder) -> anyhow::Result<()> {
+    fn run(mut self, mut recorder: crate::report::recorder::Recorder) -> anyhow::Result<Passes> {
         let mut admin = Admin::connect(&self.address)?;
-        let from = if self.args.from == From::Earliest {
-            EARLIEST
-        } else {
-            LATEST
-        };
-        let mut offsets = |which| admin.list_offsets(&self.args.topic, &self.partitions, which);
-        let starts: Vec<Position> = offsets(from)?
-            .into_iter()
-            .map(|(partition, offset)| Position { partition, offset })
-            .collect();
-        let ends = offsets(LATEST)?;
-        let ends_at_end = self.args.from == From::Earliest;
         let mut connection = Connection::open(&self.address, Poll::Block)?;
         connection.receiver.set_timeout(Some(ANSWER_TIMEOUT))?;
-        let mut positions = starts.clone();
+        let mut pass = self.pass(&mut admin)?;
+        let mut passes = Passes::default();
         let mut correlation = 0;
         while now_ns() < self.deadline && !self.stop.is_set() {
             correlation += 1;
             let before = now_ns();
-            let body = connection.call(self.request.encode(correlation, &positions))?;
+            let body = connection.call(self.request.encode(correlation, &pass.positions))?;
             let now = now_ns();
             let mut counted = Ok((0, 0));
+            let mut is_overtaken = false;
             let error = fetch::parse(body, self.request.version, |fetched| {
-                let part = advance(fetched, &mut positions, self.args.check_crc);
+                if self.args.repeat && fetched.error_code == ErrorCode::OffsetOutOfRange.code() {
+                    is_overtaken = true;
+                    return;
+                }
+                let part = advance(fetched, &mut pass.positions, self.args.check_crc);
                 counted = match (&counted, part) {
                     (Ok((records, bytes)), Ok((more, more_bytes))) => {
                         Ok((records + more, bytes + more_bytes))
@@ -202,19 +218,49 @@ impl Reader<'_> {
             errors::check(error, "Fetch")?;
             let (records, bytes) = counted?;
             recorder.record(now - before, now, records, bytes, true);
-            let at_end = |position: &Position| {
-                ends.iter()
-                    .any(|&(partition, end)| partition == position.partition && position.offset >= end)
-            };
-            if ends_at_end && positions.iter().all(at_end) {
-                if !self.args.repeat {
-                    break;
-                }
-                positions.clone_from(&starts);
+            let is_at_end = self.args.from == From::Earliest && pass.is_at_end();
+            if is_at_end && !self.args.repeat {
+                break;
+            }
+            if is_at_end || is_overtaken {
+                passes.ended += u64::from(!is_overtaken);
+                passes.overtaken += u64::from(is_overtaken);
+                pass = self.pass(&mut admin)?;
             }
         }
         recorder.finish();
-        Ok(())
+        Ok(passes)
+    }
+
+    /// A new one, over what the partitions hold now.
+    fn pass(&self, admin: &mut Admin) -> anyhow::Result<Pass> {
+        let from = if self.args.from == From::Earliest {
+            EARLIEST
+        } else {
+            LATEST
+        };
+        let mut offsets = |which| admin.list_offsets(&self.args.topic, &self.partitions, which);
+        let position = |(partition, offset)| Position { partition, offset };
+        Ok(Pass {
+            positions: offsets(from)?.into_iter().map(position).collect(),
+            ends: offsets(LATEST)?,
+        })
+    }
+}
+
+/// One way of a reader through its partitions.
+struct Pass {
+    positions: Vec<Position>,
+    /// Of each partition, when the pass began.
+    ends: Vec<(i32, i64)>,
+}
+
+impl Pass {
+    fn is_at_end(&self) -> bool {
+        self.positions.iter().all(|position| {
+            let mut ends = self.ends.iter();
+            ends.any(|&(partition, end)| partition == position.partition && position.offset >= end)
+        })
     }
 }
 

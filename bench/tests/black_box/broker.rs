@@ -38,6 +38,7 @@ const APIS: [(ApiKey, i16, i16); 8] = [
     (ApiKey::InitProducerId, 0, 4),
     (ApiKey::DescribeConfigs, 1, 4),
 ];
+const OFFSET_OUT_OF_RANGE: i16 = 1;
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 /// What takes longer hangs.
 const HANGS: Duration = Duration::from_secs(120);
@@ -54,11 +55,14 @@ pub enum Fault {
     Lose { request: u64 },
     /// The connection is closed after this request is kept, before it is acknowledged.
     Hangup { request: u64 },
+    /// A partition keeps only this many batches: those before are gone, as by retention.
+    Retain { batches: usize },
 }
 
 #[derive(Default)]
 struct Partition {
     batches: Vec<(i64, Bytes)>,
+    start: i64,
     end: i64,
     /// Base sequence and offset of what each idempotent producer wrote.
     producers: BTreeMap<(i64, i32), i64>,
@@ -270,7 +274,11 @@ impl State {
         for topic in request.topic_data {
             let partitions = self.topics.get_mut(topic.name.as_str()).unwrap();
             let answers = topic.partition_data.into_iter().map(|data| {
-                let offset = partitions[data.index as usize].append(&data.records.unwrap(), lose);
+                let partition = &mut partitions[data.index as usize];
+                let offset = partition.append(&data.records.unwrap(), lose);
+                if let Fault::Retain { batches } = self.fault {
+                    partition.retain(batches);
+                }
                 PartitionProduceResponse::default()
                     .with_index(data.index)
                     .with_base_offset(offset)
@@ -291,10 +299,11 @@ impl State {
         let topics = request.topics.into_iter().map(|topic| {
             let partitions = &self.topics[topic.name.as_str()];
             let answers = topic.partitions.iter().map(|asked| {
+                let partition = &partitions[asked.partition_index as usize];
                 let offset = if asked.timestamp == -2 {
-                    0
+                    partition.start
                 } else {
-                    partitions[asked.partition_index as usize].end
+                    partition.end
                 };
                 ListOffsetsPartitionResponse::default()
                     .with_partition_index(asked.partition_index)
@@ -318,8 +327,10 @@ impl State {
                         records.extend_from_slice(batch);
                     }
                 }
+                let is_gone = asked.fetch_offset < partition.start;
                 PartitionData::default()
                     .with_partition_index(asked.partition)
+                    .with_error_code(if is_gone { OFFSET_OUT_OF_RANGE } else { 0 })
                     .with_high_watermark(partition.end)
                     .with_records(Some(records.freeze()))
             });
@@ -351,5 +362,13 @@ impl Partition {
             self.batches.push((self.end, kept.into()));
         }
         offset
+    }
+
+    /// Forgets all but the last batches.
+    fn retain(&mut self, batches: usize) {
+        let gone = self.batches.len().saturating_sub(batches);
+        if let Some((end, _)) = self.batches.drain(..gone).next_back() {
+            self.start = end;
+        }
     }
 }

@@ -186,6 +186,39 @@ fn repeats_are_told_apart() {
     }
 }
 
+/// What a reader began with is gone when it begins again, and at times what it would read next: it begins at what is there.
+#[test]
+fn a_reader_outlives_what_retention_deletes() {
+    let broker = start(Fault::Retain { batches: 20 });
+    let args = ["--bootstrap", &broker, "--duration", "1"];
+    let write = |seconds| {
+        bench(&[
+            "produce",
+            "--bootstrap",
+            &broker,
+            "--duration",
+            seconds,
+            "--warmup",
+            "0",
+        ])
+    };
+    assert!(write("100ms").status.success());
+    let out = tempfile::tempdir().unwrap();
+    let (written, read) = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| write("1"));
+        let out = out.path().to_str().unwrap();
+        let read = bench(&[&["consume", "--repeat", "--out", out], args.as_slice()].concat());
+        (writer.join().unwrap(), read)
+    });
+    assert!(written.status.success());
+    let text = String::from_utf8_lossy(&read.stdout);
+    let errors = String::from_utf8_lossy(&read.stderr);
+    assert!(read.status.success(), "{text}{errors}");
+    let report = report(out.path(), "consume.json");
+    assert!(report["messages"].as_u64() > Some(0), "{text}");
+    assert!(report["passes"]["ended"].as_u64() > Some(1), "{text}");
+}
+
 #[test]
 fn what_is_wrong_is_said_with_its_cure() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
