@@ -98,6 +98,9 @@ pub fn print_results(report: &Report<'_>) {
         if measured.repeats.len() > 1 {
             println!("{}", table::spread_rows(&measured.repeats));
         }
+        if measured.minutes.len() > 1 {
+            println!("{}", table::minute_rows(&measured.minutes));
+        }
         if measured.name == "send-lateness" {
             continue;
         }

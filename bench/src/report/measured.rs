@@ -1,11 +1,15 @@
 //! One kind of latency of a run as reports carry it: percentiles, the whole curve, a line for each second, each repeat.
 
+use std::collections::BTreeMap;
+
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::percentiles::{Percentiles, Ratios};
+use super::percentiles::{Percentiles, Ratios, histogram};
 use super::series::{LoggedInterval, Series};
 use crate::clock::SECOND_NS;
+
+const MINUTE_NS: u64 = 60 * SECOND_NS;
 
 /// Points of a curve for each nine of its quantile.
 const POINTS_PER_NINE: u32 = 20;
@@ -36,6 +40,9 @@ pub struct Measured {
     /// Second by second.
     #[serde(default)]
     pub timeline: Vec<Tick>,
+    /// Minute by minute, whole minutes only.
+    #[serde(default)]
+    pub minutes: Vec<Minute>,
 }
 
 /// A point of a distribution.
@@ -73,6 +80,19 @@ pub struct Tick {
     pub max_ns: u64,
 }
 
+/// A minute of a run, by when answers came in: what drifts shows between the first of them and the last.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Minute {
+    /// Which repeat it belongs to, from 0.
+    pub repeat: u32,
+    /// Which minute of what was measured in that repeat, from 0.
+    pub minute: u64,
+    /// Messages counted.
+    pub records: u64,
+    /// Its percentiles.
+    pub latency: Percentiles,
+}
+
 /// Percentiles, curve and timeline of all repeats, each of which measured for `seconds`.
 pub fn measured(repeats: &[&Series], seconds: f64) -> Measured {
     let name = repeats.first().map_or("", |series| series.name);
@@ -96,6 +116,7 @@ pub fn measured(repeats: &[&Series], seconds: f64) -> Measured {
         curve: curve(&all.total),
         repeats: repeats.iter().map(repeat).collect(),
         timeline: timeline(&all.intervals),
+        minutes: minutes(&all.intervals, seconds),
     }
 }
 
@@ -126,6 +147,31 @@ fn timeline(intervals: &[LoggedInterval]) -> Vec<Tick> {
         max_ns: interval.counts.last().map_or(0, |&(value, _)| value),
     };
     intervals.map(tick).collect()
+}
+
+fn minutes(intervals: &[LoggedInterval], seconds: f64) -> Vec<Minute> {
+    let mut sums: BTreeMap<(u32, u64), (Histogram<u64>, u64)> = BTreeMap::new();
+    for interval in intervals {
+        let minute = interval.at_ns / MINUTE_NS;
+        // Answers that came in after the end don't make a minute.
+        if (minute + 1) * MINUTE_NS > (seconds * SECOND_NS as f64) as u64 {
+            continue;
+        }
+        let (latency, records) = sums
+            .entry((interval.repeat, minute))
+            .or_insert_with(|| (histogram(), 0));
+        *records += interval.records;
+        for &(value, count) in &interval.counts {
+            latency.saturating_record_n(value, count);
+        }
+    }
+    let minute = |((repeat, minute), (latency, records)): (_, (Histogram<u64>, u64))| Minute {
+        repeat,
+        minute,
+        records,
+        latency: Percentiles::of(&latency),
+    };
+    sums.into_iter().map(minute).collect()
 }
 
 /// The smallest value that at least this part of the samples doesn't exceed.
@@ -159,6 +205,31 @@ mod tests {
         let curve = &measured.repeats[0].curve;
         assert_eq!(curve.last().map(|point| point.nines), Some(3.0));
         assert_eq!(curve[20], Point { nines: 1.0, ns: 900 });
+    }
+
+    /// Two and a half minutes, twice: two minutes each, every sample of them in its own.
+    #[test]
+    fn whole_minutes_are_told_apart() {
+        let mut series = Series::new("test");
+        for second in 0..150 {
+            series.intervals.push(LoggedInterval {
+                start_ns: second * SECOND_NS,
+                len_ns: SECOND_NS,
+                at_ns: second * SECOND_NS,
+                counts: vec![(10, 999), (1000 * (1 + second / 60), 1)],
+                records: 2000,
+                repeat: 0,
+            });
+        }
+        let minutes = measured(&[&series, &series], 150.0).minutes;
+        let places: Vec<_> = minutes.iter().map(|m| (m.repeat, m.minute)).collect();
+        assert_eq!(places, [(0, 0), (0, 1), (1, 0), (1, 1)]);
+        for minute in minutes {
+            let latency = minute.latency;
+            assert_eq!((latency.samples, minute.records), (60_000, 120_000));
+            assert_eq!((latency.p50_ns, latency.p99_ns), (10, 10));
+            assert_eq!(latency.max_ns / 1000, 1 + minute.minute);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The tables on standard output.
 
-use super::measured::Repeat;
+use super::measured::{Minute, Repeat};
 use super::percentiles::{COLUMNS, Percentiles, Ratios};
 
 const NAME_WIDTH: usize = 40;
@@ -46,6 +46,12 @@ pub fn spread_rows(repeats: &[Repeat]) -> String {
         line
     };
     row("  least of its repeats", u64::min) + "\n" + &row("  greatest of its repeats", u64::max)
+}
+
+/// A line for each minute, under what they belong to.
+pub fn minute_rows(minutes: &[Minute]) -> String {
+    let row = |minute: &Minute| row(&format!("  minute {}", minute.minute + 1), &minute.latency);
+    minutes.iter().map(row).collect::<Vec<_>>().join("\n")
 }
 
 /// Nanoseconds as microseconds, with as many digits as mean something.
