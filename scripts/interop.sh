@@ -11,18 +11,10 @@ all=(kcat confluent-kafka kafka-python java franz-go rdkafka kafkajs kafka-tools
 # No client may hang the run; none takes nearly as long on a busy machine.
 bounded() { timeout 900 "$@"; }
 
-python_packages() {
-  need python3 python3 && need pip3 python3-pip python3-venv || return 3
-  local venv=$cache/interop-python
-  if changed "$venv/installed" "$here/python/requirements.txt"; then
-    python3 -m venv "$venv" && retried "$venv/bin/pip" install -q -r "$here/python/requirements.txt" &&
-      installed "$venv/installed" "$here/python/requirements.txt" || return 1
-  fi
-}
-
 # Each of the two has a program for consumer groups beside the one for all else.
 python_client() {
-  python_packages || return
+  need python3 python3 && need pip3 python3-pip python3-venv || return 3
+  python_clients || return 1
   local status=0
   for program in client groups; do bounded "$cache/interop-python/bin/python" "$here/python/$1_$program.py" || status=1; done
   return $status

@@ -35,3 +35,11 @@ installed() {
   shift
   cat "$@" | sha256sum >"$stamp"
 }
+
+# python_clients: the Python clients of scripts/interop in a virtual environment, $cache/interop-python.
+python_clients() {
+  local venv=$cache/interop-python packages=$root/scripts/interop/python/requirements.txt
+  if changed "$venv/installed" "$packages"; then
+    python3 -m venv "$venv" && retried "$venv/bin/pip" install -q -r "$packages" && installed "$venv/installed" "$packages"
+  fi
+}
