@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command against a broker of its own: scripts/broker.sh COMMAND [ARGUMENT...]
-# The broker gets a free port and an empty data directory, COMMAND sees BOOTSTRAP, ADMIN and RESTART_COMMAND, and the broker ends
-# with COMMAND. RESTART_COMMAND ends the broker by the signal RESTART_SIGNAL (TERM) and starts it again on what it left.
+# The broker gets a free port and an empty data directory, COMMAND sees BOOTSTRAP, ADMIN, BROKER_PID_FILE and RESTART_COMMAND, and the
+# broker ends with COMMAND. RESTART_COMMAND ends the broker by the signal RESTART_SIGNAL (TERM) and starts it again on what it left.
 # Its groups settle at once, and a consumer group (KIP-848) may have a session as short as a classic one, 6 s, if it is told so.
 # TAUTLINE names another binary, BROKER_FLAGS more flags for `start`, BROKER_LOG where its log goes.
 set -euo pipefail
@@ -70,7 +70,7 @@ while True:
     if all(map(is_free, range(port, port + count))): break
 print(port, port + count - 1)')
 echo "$port" "$admin_port" >"$data/ports"
-export BOOTSTRAP=127.0.0.1:$port ADMIN=127.0.0.1:$admin_port
+export BOOTSTRAP=127.0.0.1:$port ADMIN=127.0.0.1:$admin_port BROKER_PID_FILE=$data/pid
 export RESTART_COMMAND="'$root/scripts/broker.sh' --restart '$data' '$log'"
 
 end() {
