@@ -1,7 +1,7 @@
 //! `tautline-bench`: measures any broker that speaks Kafka's protocol, and checks what it promised.
 //!
-//! A black box: it knows the protocol and nothing of the broker behind it. The one exception is `crash` and `history`, which
-//! start and kill the broker's process.
+//! A black box: it knows the protocol and nothing of the broker behind it. There are two exceptions: `crash` and `history` start
+//! and kill the broker's process, and `sim` runs the simulator of its replication, without a broker.
 
 mod affinity;
 mod client;
@@ -16,6 +16,7 @@ mod load;
 mod options;
 mod random;
 mod report;
+mod sim;
 mod stop;
 mod sweep;
 mod verify;
@@ -61,6 +62,8 @@ enum Command {
     Crash(crash::CrashArgs),
     /// Let clients of every kind work while the broker is killed, and check all they saw: isolation, order, offsets
     History(history::HistoryArgs),
+    /// Run simulated clusters from seeds, with everything that can go wrong, and check what must hold
+    Sim(sim::SimArgs),
 }
 
 fn main() -> ExitCode {
@@ -89,6 +92,7 @@ fn run(command: &Command) -> anyhow::Result<bool> {
         Command::Verify(VerifyCommand::Produce(args)) => verify::produce::run(args, &stop).map(|()| true),
         Command::Crash(args) => crash::run(args, &stop),
         Command::History(args) => history::run(args, &stop),
+        Command::Sim(args) => sim::run(args, &stop),
         Command::Verify(VerifyCommand::Check(args)) => verify::read::run(args),
     }
 }
