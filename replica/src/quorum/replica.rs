@@ -200,7 +200,7 @@ impl Replica {
     /// Why not.
     pub fn can_append(&self) -> Result<(), Refused> {
         self.may_lead()?;
-        if self.raw.raft.lead_transferee.is_some() {
+        if self.raw.raft.lead_transferee.is_some() || self.is_removed() {
             return Err(Refused::Transferring);
         }
         let log = &self.raw.raft.raft_log;
@@ -281,6 +281,26 @@ impl Replica {
         Read::Later(self.last_read)
     }
 
+    /// Whether this replica is none any more: one that was elected while it was being removed leads on until it hands over.
+    fn is_removed(&self) -> bool {
+        !self.raw.store().replicas().contains(self.me)
+    }
+
+    /// Hands leadership to the voter that has most, if this replica is none any more.
+    fn leave(&mut self) {
+        if !self.is_removed() || self.raw.raft.lead_transferee.is_some() {
+            return;
+        }
+        let voters = &self.raw.store().replicas().voters;
+        let most = voters
+            .iter()
+            .copied()
+            .max_by_key(|&voter| (self.matched(voter), std::cmp::Reverse(voter)));
+        if let Some(successor) = most {
+            let _ = self.transfer(successor);
+        }
+    }
+
     fn may_lead(&self) -> Result<(), Refused> {
         if self.failed {
             return Err(Refused::Failed);
@@ -303,6 +323,7 @@ impl Replica {
             self.raw.tick();
         }
         if leads {
+            self.leave();
             self.tick_copies();
             self.idle_ticks += 1;
             if self.idle_ticks >= IDLE_TICKS && self.everybody_has_everything(now_ns) {

@@ -66,7 +66,7 @@ impl Replica {
     }
 
     /// Up to which index a replica has the leader's entries on its disk.
-    fn matched(&self, node: NodeId) -> Option<u64> {
+    pub(super) fn matched(&self, node: NodeId) -> Option<u64> {
         self.raw
             .raft
             .prs()
