@@ -164,6 +164,11 @@ impl Replica {
         }
         for entry in &entries {
             let entry = Entry::of_raft(entry);
+            if matches!(entry.body, Body::Voters(_)) {
+                // The change before this one is committed. A restart must not forget that: two steps back, a quorum of the old
+                // replicas and one of the new need not meet.
+                writes.push(Write::HardState(hard_state(&self.raw.raft.hard_state())));
+            }
             let log = self.raw.mut_store();
             let offset = log.end_offset();
             log.append(entry);

@@ -19,7 +19,8 @@ pub struct HardState {
     pub term: u64,
     /// For whom this replica has voted in it.
     pub vote: Option<NodeId>,
-    /// Entries known to be committed when this was written; a hint, written with something else.
+    /// Entries known to be committed when this was written. A hint, but it stands in the journal before each change of replicas,
+    /// so that a restart goes back one change at most.
     pub commit: u64,
 }
 

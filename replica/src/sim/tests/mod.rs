@@ -16,9 +16,12 @@ fn the_same_seed_gives_the_same_run() {
     assert_ne!(run(&Plan::new(1, &KINDS)).hash, run(&Plan::new(2, &KINDS)).hash);
 }
 
+/// Seeds that have found a mistake once: a restart that went two changes of replicas back.
+const FOUND: [u64; 1] = [7744];
+
 #[test]
 fn every_line_holds_in_any_schedule() {
-    for seed in 0..SEEDS {
+    for seed in (0..SEEDS).chain(FOUND) {
         let plan = Plan::new(seed, &KINDS);
         let outcome = run(&plan);
         if let Some(violation) = outcome.violation {
