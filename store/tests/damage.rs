@@ -1,4 +1,4 @@
-//! correctness.md 8: a torn tail is cut quietly, damage is never cut, and says so.
+//! CORRECTNESS.md 8: a torn tail is cut quietly, damage is never cut, and says so.
 #![allow(missing_docs, reason = "a test")]
 
 mod common;

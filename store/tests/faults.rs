@@ -1,4 +1,4 @@
-//! correctness.md 1 and 12: what is acknowledged is durable; a log whose disk fails says so, and others go on.
+//! CORRECTNESS.md 1 and 12: what is acknowledged is durable; a log whose disk fails says so, and others go on.
 #![allow(missing_docs, reason = "a test")]
 
 mod common;

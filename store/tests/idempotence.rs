@@ -1,4 +1,4 @@
-//! correctness.md 5: a retried produce is stored once, also across restarts (KIP-98).
+//! CORRECTNESS.md 5: a retried produce is stored once, also across restarts (KIP-98).
 #![allow(missing_docs, reason = "a test")]
 
 mod common;

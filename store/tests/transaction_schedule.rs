@@ -1,6 +1,6 @@
 //! Random schedules of transactions, kills, clean ends and power cuts against an independent model of what is committed, aborted
 //! and open: the last stable offset never lies beyond the high watermark, a `read_committed` consumer gets every committed record
-//! and no other, and a restart changes nothing of that (correctness.md 3 and 4). proptest prints the seed.
+//! and no other, and a restart changes nothing of that (CORRECTNESS.md 3 and 4). proptest prints the seed.
 #![allow(missing_docs, reason = "a test")]
 
 mod common;

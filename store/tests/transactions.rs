@@ -1,4 +1,4 @@
-//! Transactions in the log: what `read_committed` consumers see, before and after restarts (KIP-98, KIP-890; correctness.md 3, 4,
+//! Transactions in the log: what `read_committed` consumers see, before and after restarts (KIP-98, KIP-890; CORRECTNESS.md 3, 4,
 //! 6 and 10).
 #![allow(missing_docs, reason = "a test")]
 

@@ -5,7 +5,7 @@
 //! was the last control before it, so a batch of another epoch is one that its controls do not account for.
 //!
 //! That holds for a crash. If a journal is *lost*, all of a log would be cut: a host that finds a log and no journal refuses
-//! to serve it and has it copied from the quorum (correctness.md, 8).
+//! to serve it and has it copied from the quorum (CORRECTNESS.md, 8).
 
 use tautline_core::ids::{LeaderEpoch, Offset};
 

@@ -1,4 +1,4 @@
-//! What must hold, line by line of correctness.md. It sees everything: all disks, all answers, and the one history that all
+//! What must hold, line by line of CORRECTNESS.md. It sees everything: all disks, all answers, and the one history that all
 //! replicas must agree on.
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,7 +11,7 @@ use super::log::{Log, Stored};
 use super::producers::Producers;
 use crate::quorum::GroupId;
 
-/// A line of correctness.md that does not hold, and how.
+/// A line of CORRECTNESS.md that does not hold, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Which one, in a few words that stay the same: a smaller run must break the same.

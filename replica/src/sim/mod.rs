@@ -2,7 +2,7 @@
 //! network and disk, with clients, and a judge that sees everything.
 //!
 //! A run is a [`Plan`], drawn from a seed: how many nodes and partitions, which clients, and what goes wrong when. [`run`] gives
-//! the first line of correctness.md that does not hold, and a trace. The same plan gives the same run, byte for byte;
+//! the first line of CORRECTNESS.md that does not hold, and a trace. The same plan gives the same run, byte for byte;
 //! [`minimize`] leaves out faults as long as the same line stays broken.
 //!
 //! Real are: elections, replication, leases, sleep, copies, recovery, the frames' bytes and their checks, and record batches.
@@ -13,7 +13,7 @@
 //! its disk is slow, or full; nodes don't hear each other, both ways or one; frames are lost, doubled, damaged, overtaken; leaders hand
 //! over; replicas come and go; logs are trimmed. Each node's clock runs at its own speed.
 //!
-//! What must hold (`judge.rs`), by the lines of correctness.md: 1 an acknowledgement is durable on a quorum and `min.insync.replicas`;
+//! What must hold (`judge.rs`), by the lines of CORRECTNESS.md: 1 an acknowledgement is durable on a quorum and `min.insync.replicas`;
 //! 2 no stale read; 3 the high watermark is an exclusive bound, only grows, and shows only what is committed; 4 and 5 each batch of an
 //! idempotent producer once and in order, across leaders and restarts; 8 only what was never acknowledged is cut; 10 a fetch
 //! makes progress; 11 replicas change one step at a time; 12 a full disk loses nothing; and: one leader an epoch, which has all that is
