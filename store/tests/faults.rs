@@ -172,7 +172,12 @@ fn a_full_disk_keeps_nobody_from_making_room() {
         for _ in 0..30 {
             life.put(&batch(1, 1, &[1; 3_000])).await;
         }
-        while entries(&pool) == 0 {
+        // A file is in stock when the next one is being made.
+        let ready = |entry: &std::io::Result<std::fs::DirEntry>| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_string_lossy().starts_with("ready-")
+        };
+        while std::fs::read_dir(&pool).unwrap().filter(ready).count() < 2 {
             tautline_core::task::yield_now().await;
         }
         assert_eq!(entries(&trash), 0);
