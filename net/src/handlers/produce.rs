@@ -55,12 +55,17 @@ pub fn handle(mut call: Call) -> impl Future<Output = Answer> + use<> {
 fn begin(call: &mut Call, scratch: &mut Scratch) -> Result<i16, WireError> {
     let mut stamps = call.stamps;
     let request: ProduceRequest<'_> = call.decode()?;
-    check_count(&request)?;
     let mut hops = false;
     for topic in request.topic_data.iter() {
         let id = TopicId(topic.topic_id);
         let found = call.broker.find_topic(&topic.name, id);
         let before = scratch.partitions.len();
+        if scratch.topics.len() + before + topic.partition_data.len() > BATCHES_PER_REQUEST_MAX {
+            // A batch that is missing takes a few bytes of the frame, and its answer a hundred times as much.
+            return Err(WireError::TooManyBatches {
+                max: BATCHES_PER_REQUEST_MAX,
+            });
+        }
         for data in topic.partition_data.iter() {
             let judged = judge(call, request.acks, found.as_ref(), id, &data);
             if scratch.partitions.is_empty() {
@@ -82,19 +87,6 @@ fn begin(call: &mut Call, scratch: &mut Scratch) -> Result<i16, WireError> {
     stamps.lap(if hops { Stage::Hop } else { Stage::Append }, monotonic_ns());
     call.stamps = stamps;
     Ok(acks)
-}
-
-/// A batch that is missing takes a few bytes of the frame, and its answer a hundred times as much.
-fn check_count(request: &ProduceRequest<'_>) -> Result<(), WireError> {
-    let topics = request.topic_data.iter();
-    let count = topics.map(|topic| topic.partition_data.len().max(1)).sum();
-    match count {
-        0..=BATCHES_PER_REQUEST_MAX => Ok(()),
-        _ => Err(WireError::TooManyBatches {
-            count,
-            max: BATCHES_PER_REQUEST_MAX,
-        }),
-    }
 }
 
 /// A batch that may be appended.

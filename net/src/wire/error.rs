@@ -79,10 +79,8 @@ pub enum WireError {
         at: usize,
     },
     /// More elements than one request may have.
-    #[error("{count} batches in one request, {max} at most")]
+    #[error("more than {max} batches in one request")]
     TooManyBatches {
-        /// How many there are.
-        count: usize,
         /// How many there may be.
         max: usize,
     },
