@@ -16,9 +16,13 @@ use crate::stall::Suspect;
 
 /// How often a shard is looked at that says it is awake. It is nudged when it has not turned since.
 const AWAKE: Duration = Duration::from_millis(5);
-/// How often a shard is nudged that says it sleeps, where each nudge costs some 50 us and an idle broker shall cost nothing to
-/// speak of.
+/// How often a shard is nudged that says it sleeps and has turned since the last time: what it left undone waits that long.
 const ASLEEP: Duration = Duration::from_millis(25);
+/// How often one is nudged in the end that does not turn between nudges, the pause doubling until then: a nudge costs some 70 us,
+/// and an idle broker shall cost nothing to speak of.
+const LONG_ASLEEP: Duration = Duration::from_millis(100);
+/// How often the thread looks at all when every shard is long asleep: whether one woke up.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a shard's poller says of itself.
 pub(crate) struct Pulse {
@@ -67,6 +71,8 @@ struct Patient {
     waker: Waker,
     seen_turns: u64,
     nudged: Instant,
+    /// After how long it is nudged again while it sleeps.
+    patience: Duration,
 }
 
 static PATIENTS: OnceLock<Mutex<Vec<Patient>>> = OnceLock::new();
@@ -89,6 +95,7 @@ pub(crate) fn watch(pulse: Arc<Pulse>) -> (Watched, impl Future<Output = ()>) {
                 waker: waker.clone(),
                 seen_turns: 0,
                 nudged: Instant::now(),
+                patience: ASLEEP,
             }),
         }
         registered = Some(waker.clone());
@@ -115,7 +122,7 @@ fn patients() -> &'static Mutex<Vec<Patient>> {
 
 /// Nudges who needs it; gives how long it can wait until the next time.
 fn look() -> Duration {
-    let mut pause = ASLEEP;
+    let mut pause = LOOK;
     let mut all = patients().lock().expect("nobody panics with the lock");
     all.retain_mut(|patient| {
         if patient.pulse.ended.load(Ordering::Acquire) {
@@ -124,23 +131,25 @@ fn look() -> Duration {
             return false;
         }
         let asleep = patient.pulse.asleep.load(Ordering::Relaxed);
-        if !asleep {
-            pause = AWAKE;
-        }
         let turns = patient.pulse.turns.load(Ordering::Relaxed);
         let turned = std::mem::replace(&mut patient.seen_turns, turns) != turns;
+        if turned {
+            patient.patience = ASLEEP;
+        }
         if !asleep {
             patient.pulse.suspect.look(turned, turns);
         }
         let due = if asleep {
-            patient.nudged.elapsed() >= ASLEEP
+            patient.nudged.elapsed() >= patient.patience
         } else {
             !turned
         };
         if due {
             patient.nudged = Instant::now();
             patient.waker.wake_by_ref();
+            patient.patience = (2 * patient.patience).min(LONG_ASLEEP);
         }
+        pause = pause.min(if asleep { patient.patience } else { AWAKE });
         true
     });
     pause
