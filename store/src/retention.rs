@@ -102,8 +102,8 @@ impl Log {
             return Ok(());
         }
         if let Some(&last) = dead.last() {
-            let freed = self.state.borrow_mut().tail.forget_through(last.sequence);
-            self.shared.metrics.cache_bytes.sub(freed as u64);
+            let chunks = self.state.borrow_mut().tail.forget_through(last.sequence);
+            self.shared.free_in_background(chunks);
         }
         self.shared.metrics.segments_deleted.add(dead.len() as u64);
         self.state.borrow_mut().gone.extend(dead);

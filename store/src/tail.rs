@@ -244,14 +244,14 @@ impl Tail {
         freed
     }
 
-    /// Drops the chunks of deleted segments; gives how many bytes that frees.
-    pub fn forget_through(&mut self, sequence: u64) -> usize {
+    /// Takes out the chunks of deleted segments.
+    pub fn forget_through(&mut self, sequence: u64) -> Vec<Chunk> {
         let dead = self
             .chunks
             .iter()
             .take_while(|chunk| chunk.sequence <= sequence)
             .count();
-        self.chunks.drain(..dead).map(|chunk| chunk.capacity()).sum()
+        self.chunks.drain(..dead).collect()
     }
 
     /// Memory of all chunks.

@@ -44,8 +44,8 @@ impl Log {
             .put((self.number, id), Arc::new(index), index_bytes);
         // The file of the list is written already.
         let _ = self.keep_aborted(aborted, &Segment::sealed(&segment));
-        let freed = self.state.borrow_mut().tail.forget_through(id.sequence);
-        shared.metrics.cache_bytes.sub(freed as u64);
+        let chunks = self.state.borrow_mut().tail.forget_through(id.sequence);
+        shared.free_in_background(chunks);
         self.stop_cleaning_at(Stop::Checkpoint)?;
         self.checkpoint(Replace::Durably).await?;
         self.stop_cleaning_at(Stop::Trash)
