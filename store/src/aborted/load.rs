@@ -20,7 +20,7 @@ use crate::error::ReadError;
 use crate::limits::SCAN_WINDOW_BYTES;
 use crate::log::Log;
 use crate::producers::Producers;
-use crate::segment::Segment;
+use crate::segment::{Segment, SegmentId};
 use crate::state::State;
 use crate::window::Window;
 
@@ -100,6 +100,10 @@ impl Log {
             Some(list) => list,
             None => {
                 let list = self.find_aborted_again(segment).await?;
+                if !self.has_segment(segment.id) {
+                    // Its bytes are in another file by now: the list serves this reader and is not kept.
+                    return Ok(Rc::new(list));
+                }
                 let (bytes, path) = (file::to_file(&list, content), self.dir.aborted(segment.id));
                 let write = blocking::run(move || std::fs::write(path, bytes));
                 spawn(Queue::Background, async move {
@@ -116,7 +120,13 @@ impl Log {
         Ok(list)
     }
 
-    /// Makes a segment's list from the batches: those of the segment, and those before it in which its transactions began.
+    fn has_segment(&self, id: SegmentId) -> bool {
+        let state = self.state.borrow();
+        state.segments.iter().any(|segment| segment.id() == id)
+    }
+
+    /// Makes a segment's list from the batches: those of the segment, and those before it in which its transactions began. If the
+    /// segment was merged into another one meanwhile, the list has the others' as well.
     async fn find_aborted_again(&self, segment: &ColdSegment) -> Result<Vec<Aborted>, ReadError> {
         let (sequence, offset) = (segment.id.sequence, segment.base.offset);
         tracing::debug!(log = %self.identity, segment = sequence, "finding the aborted transactions again from the batches");
@@ -127,7 +137,7 @@ impl Log {
             let Some(part) = self.cold_segment(at) else {
                 return Err(ReadError::Corrupt { offset });
             };
-            let is_last = part.id.sequence == sequence;
+            let is_last = part.end_offset >= segment.end_offset;
             let file = self.descriptor(part.id, OpenMode::ReadDirect).await?;
             let mut window = Window::new(&file, &self.shared.memory, part.end);
             let mut position = part.base.position;
