@@ -14,8 +14,9 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::blocking;
 use crate::buffer::{BLOCK_SIZE, Buffer, Slice};
-use crate::limits::READ_STEP_BYTES;
+use crate::limits::{READ_STEP_BESIDE_WRITES_BYTES, READ_STEP_BYTES};
 use crate::parts::Parts;
+use crate::right_of_way::{give_way, step_bytes};
 use crate::ring::Ring;
 
 /// How a file is opened.
@@ -124,9 +125,9 @@ impl File {
 
     async fn write_all(&self, parts: &mut Parts, mut at: u64, durability: Durability) -> io::Result<()> {
         let ring = Ring::current();
-        let rw_flags = match durability {
-            Durability::Cached => 0,
-            Durability::Durable => libc::RWF_DSYNC,
+        let (rw_flags, _under_way) = match durability {
+            Durability::Cached => (0, None),
+            Durability::Durable => (libc::RWF_DSYNC, Some(ring.durable_writes.begin())),
         };
         parts.drop_empty();
         if self.direct {
@@ -168,7 +169,7 @@ impl File {
 
     /// Reads up to `len` bytes at `at` into `buffer`; returns it with the count, which is short only at the end of the file.
     ///
-    /// On a direct file `at` and `len` are multiples of [`BLOCK_SIZE`].
+    /// On a direct file `at` and `len` are multiples of [`BLOCK_SIZE`]. Durable writes have the right of way.
     ///
     /// # Errors
     /// EIO and the like.
@@ -180,9 +181,11 @@ impl File {
         let ring = Ring::current();
         let mut filled = 0;
         while filled < len {
+            give_way().await;
+            let step = step_bytes(READ_STEP_BYTES, READ_STEP_BESIDE_WRITES_BYTES);
             let fd = types::Fd(self.fd.as_raw_fd());
             let target = buffer[filled..].as_mut_ptr();
-            let entry = opcode::Read::new(fd, target, (len - filled).min(READ_STEP_BYTES) as u32)
+            let entry = opcode::Read::new(fd, target, (len - filled).min(step) as u32)
                 .offset(at + filled as u64)
                 .build();
             // SAFETY: the buffer's memory does not move with it, and the Arc keeps the descriptor open.
@@ -217,6 +220,11 @@ impl AsFd for File {
         self.fd.as_fd()
     }
 }
+
+// Direct reads go on at the end of a step.
+const _: () = assert!(READ_STEP_BYTES.is_multiple_of(BLOCK_SIZE));
+const _: () = assert!(READ_STEP_BESIDE_WRITES_BYTES.is_multiple_of(BLOCK_SIZE));
+const _: () = assert!(READ_STEP_BESIDE_WRITES_BYTES <= READ_STEP_BYTES);
 
 #[cfg(test)]
 mod tests {

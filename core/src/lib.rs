@@ -21,6 +21,7 @@ mod nudge;
 pub mod parts;
 pub mod preflight;
 pub mod remote;
+pub mod right_of_way;
 pub mod ring;
 pub mod shard;
 pub mod socket;

@@ -2,6 +2,8 @@
 //!
 //! Each says what happens when it is reached.
 
+use std::time::Duration;
+
 use crate::batch::BATCH_HEADER_BYTES;
 
 /// Longest legal topic name, in bytes (Kafka's). A longer one is INVALID_TOPIC_EXCEPTION.
@@ -66,8 +68,16 @@ pub const RECEIVE_BUFFERS: u16 = 256;
 pub const RECEIVE_BUFFER_BYTES: usize = 16 * 1024;
 /// Bytes that one send copies to the kernel before others have their turn on the core.
 pub const SEND_STEP_BYTES: usize = 128 * 1024;
-/// Bytes of a file that one operation reads: a durable write that meets it on its way to the disk is held up no longer.
+/// The same while durable writes are made.
+pub const SEND_STEP_BESIDE_WRITES_BYTES: usize = 16 * 1024;
+/// Bytes of a file that one operation reads: a write that meets it on its way to the disk is held up no longer.
 pub const READ_STEP_BYTES: usize = 128 * 1024;
+/// The same while durable writes are made. A disk takes about as long for that much as for a small durable write.
+pub const READ_STEP_BESIDE_WRITES_BYTES: usize = 32 * 1024;
+/// So long after a durable write others still take small steps for the sake of the next one.
+pub const DURABLE_WRITES_LULL: Duration = Duration::from_millis(10);
+/// Others don't wait for durable writes that take longer than that.
+pub const DURABLE_WRITE_PATIENCE: Duration = Duration::from_millis(1);
 /// Messages that wait in the mailbox from one core to another before senders wait.
 pub const MAILBOX_MESSAGES: usize = 4096;
 /// Threads for calls that block, a process.

@@ -9,13 +9,14 @@ use std::rc::Rc;
 use tautline_core::batch::{BATCH_HEADER_BYTES, Batch, BatchError};
 use tautline_core::file::OpenMode;
 use tautline_core::ids::Offset;
+use tautline_core::task::yield_now;
 
 use crate::config::ColdRead;
 use crate::damage::Damage;
 use crate::disk::LogFile;
 use crate::error::ReadError;
 use crate::index::{Place, SparseIndex};
-use crate::limits::{BLOCK_BYTES, COLD_READ_BYTES_MAX};
+use crate::limits::{BLOCK_BYTES, COLD_READ_BYTES_MAX, VERIFY_STEP_BYTES};
 use crate::log::Log;
 use crate::part::Part;
 use crate::read::{ReadFrom, ReadResult};
@@ -157,7 +158,7 @@ impl Log {
         }
         let budget = budget.max(first_bytes);
         let bytes = window.get(start, first_bytes, budget).await?;
-        let (len, next_offset) = self.take_sound(bytes, segment, start, budget, from)?;
+        let (len, next_offset) = self.take_sound(bytes, segment, start, budget, from).await?;
         let mut result = ReadResult::default();
         if len > 0 {
             result.push(window.into_slice(start, start + len as u64), next_offset);
@@ -166,7 +167,7 @@ impl Log {
     }
 
     /// How many of the bytes are whole, sound batches within the bounds, and the offset behind them.
-    fn take_sound(
+    async fn take_sound(
         &self,
         bytes: &[u8],
         segment: &ColdSegment,
@@ -175,9 +176,15 @@ impl Log {
         from: &ReadFrom,
     ) -> Result<(usize, Offset), ReadError> {
         let (mut len, mut next_offset) = (0, from.offset);
+        let mut held_bytes = 0;
         while let Ok((batch, _)) = Batch::parse(&bytes[len..]) {
             if len + batch.size_bytes() > budget || batch.next_offset() > from.bound {
                 break;
+            }
+            held_bytes += batch.size_bytes();
+            if held_bytes > VERIFY_STEP_BYTES {
+                held_bytes = batch.size_bytes();
+                yield_now().await;
             }
             if batch.verify_crc().is_err() {
                 let damage = Damage {

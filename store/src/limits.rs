@@ -72,6 +72,9 @@ pub const CHUNK_AHEAD_BYTES: usize = 64 << 10;
 /// Bytes one read takes from a file, unless its first batch alone is larger.
 pub const COLD_READ_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes whose checksums a cold read compares before others have their turn on the core.
+pub const VERIFY_STEP_BYTES: usize = 64 << 10;
+
 /// Bytes of index files kept in memory, a store. The least recently used leave.
 pub const INDEX_CACHE_BYTES_MAX: usize = 16 << 20;
 
@@ -102,9 +105,9 @@ pub const ABORTED_CACHE_BYTES_MAX: usize = 8 << 20;
 /// How often producers that have expired are looked for, if they don't expire sooner than that.
 pub const PRODUCER_EXPIRY_INTERVAL_MS: i64 = 10 * 60 * 1000;
 
-/// Bytes the cleaner of compacted logs reads or writes at once, unless a batch is larger: a producer's write that meets one on
-/// its way to the disk is held up no longer.
-pub const CLEANER_IO_BYTES: usize = 128 << 10;
+/// Bytes the cleaner of compacted logs reads or writes at once, in a step of its own unless a batch is larger: a producer's write that
+/// meets one on its way to the disk is held up no longer. Durable writes have the right of way before each step.
+pub const CLEANER_IO_BYTES: usize = 32 << 10;
 
 /// The least memory for keys that a cleaning makes do with when the budget is spent; it fails if there is none.
 pub const CLEANER_MAP_BYTES_MIN: usize = 1 << 20;

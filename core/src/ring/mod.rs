@@ -24,6 +24,7 @@ use slab::Slab;
 
 use self::slot::Slot;
 use crate::buffer_ring::BufferRing;
+use crate::right_of_way::DurableWrites;
 use crate::{cpu, limits};
 
 pub(crate) use op::Op;
@@ -52,6 +53,7 @@ pub struct Ring {
     parked: Cell<bool>,
     eventfd: OwnedFd,
     pub(crate) receive_buffers: RefCell<Option<BufferRing>>,
+    pub(crate) durable_writes: DurableWrites,
 }
 
 /// Keeps the kernel's helper threads of a ring off the shards' cores. A kernel that refuses runs them anywhere.
@@ -93,6 +95,7 @@ impl Ring {
             parked: Cell::new(false),
             eventfd,
             receive_buffers: RefCell::new(None),
+            durable_writes: DurableWrites::default(),
         })
     }
 

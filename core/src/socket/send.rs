@@ -9,8 +9,14 @@ use super::Stream;
 use crate::blocking;
 use crate::buffer::Slice;
 use crate::file::File;
-use crate::limits::{SEND_STEP_BYTES, SENDFILE_BYTES_MAX};
+use crate::limits::{SEND_STEP_BESIDE_WRITES_BYTES, SEND_STEP_BYTES, SENDFILE_BYTES_MAX};
 use crate::parts::Parts;
+use crate::right_of_way::step_bytes;
+
+/// Bytes that one send takes.
+fn send_step_bytes() -> usize {
+    step_bytes(SEND_STEP_BYTES, SEND_STEP_BESIDE_WRITES_BYTES)
+}
 
 impl Stream {
     /// Sends all of `parts`, in one vectored send as far as the kernel takes it. Gives back their room, empty.
@@ -23,11 +29,11 @@ impl Stream {
             let fd = types::Fd(self.fd.as_raw_fd());
             let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
             let entry = if let [one] = parts.slices() {
-                opcode::Send::new(fd, one.as_ptr(), one.len().min(SEND_STEP_BYTES) as u32)
+                opcode::Send::new(fd, one.as_ptr(), one.len().min(send_step_bytes()) as u32)
                     .flags(flags)
                     .build()
             } else {
-                opcode::SendMsg::new(fd, parts.message(SEND_STEP_BYTES))
+                opcode::SendMsg::new(fd, parts.message(send_step_bytes()))
                     .flags(flags as u32)
                     .build()
             };
@@ -54,7 +60,7 @@ impl Stream {
     pub async fn send_one(&self, mut rest: Slice) -> io::Result<()> {
         while !rest.is_empty() {
             let fd = types::Fd(self.fd.as_raw_fd());
-            let entry = opcode::Send::new(fd, rest.as_ptr(), rest.len().min(SEND_STEP_BYTES) as u32)
+            let entry = opcode::Send::new(fd, rest.as_ptr(), rest.len().min(send_step_bytes()) as u32)
                 .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
                 .build();
             // SAFETY: the slice's bytes stay where they are when it is moved; the Arc keeps the descriptor open.

@@ -86,9 +86,10 @@ impl Source {
         self.len = kept;
         let mut read_bytes = 0;
         while self.len < len {
+            let to = len.min(self.len + CLEANER_IO_BYTES);
             match self
                 .file
-                .read_at(&mut window[self.len..len], self.at + self.len as u64)
+                .read_at(&mut window[self.len..to], self.at + self.len as u64)
             {
                 Ok(0) => break,
                 Ok(read) => {

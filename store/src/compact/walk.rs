@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tautline_core::blocking;
 use tautline_core::ids::Offset;
+use tautline_core::right_of_way::give_way;
 use tautline_core::time::sleep;
 
 use super::fault::{CleanError, Fault};
@@ -135,6 +136,7 @@ impl<'a> Walk<'a> {
         if self.has_ended() {
             return Err(CleanError::Ended);
         }
+        give_way().await;
         let mut pass = self.pass.take().expect("it is put back after each step");
         let (pass, result) = blocking::run_patiently(move || {
             let result = step(&mut pass);
