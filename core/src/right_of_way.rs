@@ -34,6 +34,11 @@ pub(crate) struct UnderWay<'a> {
 }
 
 impl DurableWrites {
+    /// Whether one is under way.
+    pub fn any(&self) -> bool {
+        self.in_flight.get() > 0
+    }
+
     /// A durable write begins.
     pub fn begin(&self) -> UnderWay<'_> {
         let begun_ns = turn_ns();

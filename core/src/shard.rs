@@ -261,6 +261,11 @@ impl<M: 'static> Poller<M> {
                 self.sleep().await;
                 last_event_ns = time::note_turn();
             }
+            if !came && self.ring.durable_writes.any() {
+                // The kernel's own threads carry a write on to its flush. On a core that spins they would wait for the scheduler's
+                // next tick, milliseconds, instead of for this call.
+                rustix::thread::sched_yield();
+            }
             executor().yield_task_queue_now().await;
         }
     }
