@@ -23,6 +23,7 @@ pub(crate) fn start(shared: Weak<Shared>) {
         loop {
             sleep(HOUSEKEEPING_INTERVAL).await;
             let Some(shared) = shared.upgrade() else { return };
+            shared.grow_tail_cache();
             let now = now_ms();
             let retention_due = now - retained_ms >= shared.options.retention_check_interval_ms;
             if retention_due {

@@ -136,6 +136,13 @@ pub const TRASH_PAUSE: Duration = Duration::from_millis(10);
 /// How often the store looks after its logs.
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Bytes that a store's tail cache has from the first append on.
+pub const TAIL_CACHE_BEGINS_BYTES: usize = 256 << 20;
+
+/// Bytes by which it may grow a housekeeping interval, up to its budget. Memory that was never touched costs a load which fills it
+/// at once half of its throughput, where the machine is a virtual one; chunks that are used again cost nothing.
+pub const TAIL_CACHE_GROWTH_BYTES: usize = 16 << 20;
+
 /// A log without appends for that long gives back its chunk and its writer.
 pub const IDLE_AFTER_MS: i64 = 10_000;
 

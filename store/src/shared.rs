@@ -17,7 +17,9 @@ use crate::caches::{self, AbortedLists, Descriptors, Indexes};
 use crate::config::StoreOptions;
 use crate::data_dir::DataDir;
 use crate::disk::Disk;
-use crate::limits::{POOL_STEP_PAUSE, WRITES_IN_FLIGHT_MAX};
+use crate::limits::{
+    POOL_STEP_PAUSE, TAIL_CACHE_BEGINS_BYTES, TAIL_CACHE_GROWTH_BYTES, WRITES_IN_FLIGHT_MAX,
+};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::tail::Chunk;
@@ -49,12 +51,15 @@ pub(crate) struct Shared {
     writes: Cell<usize>,
     write_ended: Signal,
     refilling: Cell<bool>,
+    /// What the tail cache may hold for now, at most its budget.
+    tail_cache_limit: Cell<usize>,
 }
 
 impl Shared {
     pub fn new(data: Arc<DataDir>, options: StoreOptions) -> Shared {
         Shared {
             disk: Disk::new(options.faults.clone()),
+            tail_cache_limit: Cell::new(options.tail_cache_bytes.min(TAIL_CACHE_BEGINS_BYTES)),
             producer_id_expiration_ms: Cell::new(options.producer_id_expiration_ms),
             data,
             options,
@@ -109,13 +114,22 @@ impl Shared {
         self.trim_tail_cache();
     }
 
-    /// Evicts the oldest chunks beyond the budget.
+    /// Lets the tail cache grow a little beyond what it holds, for as long as it is within its budget: see
+    /// [`TAIL_CACHE_GROWTH_BYTES`].
+    pub fn grow_tail_cache(&self) {
+        let held = self.metrics.cache_bytes.get() as usize;
+        let limit = (held + TAIL_CACHE_GROWTH_BYTES).max(TAIL_CACHE_BEGINS_BYTES);
+        self.tail_cache_limit
+            .set(limit.min(self.options.tail_cache_bytes));
+    }
+
+    /// Evicts the oldest chunks beyond the limit.
     pub fn trim_tail_cache(&self) {
         let surplus = self
             .metrics
             .cache_bytes
             .get()
-            .saturating_sub(self.options.tail_cache_bytes as u64);
+            .saturating_sub(self.tail_cache_limit.get() as u64);
         if surplus > 0 {
             self.shrink_tail_cache(surplus as usize);
         }
