@@ -46,7 +46,7 @@ CONTESTANTS = (
     Contestant("kafka, relaxed (default)", "kafka", (), True),
     Contestant("kafka, flush.messages=1", "kafka", (("flush.messages", "1"),), False),
 )
-# What issue 4 wants: of whom, against whom, at least.
+# The targets: of whom, against whom, at least.
 WANTED = ((0, 3, 3.0), (0, 2, 1.0), (1, 2, 2.0))
 
 

@@ -13,12 +13,15 @@ use tautline_core::time::now_ms;
 use crate::aborted::Aborted;
 use crate::config::LogConfig;
 use crate::error::{AppendError, LogError};
-use crate::index::Place;
+use crate::index;
 use crate::limits::{FLUSH_MS_MAX, SEGMENT_BYTES_MAX, SEGMENT_OVERHEAD_BYTES, UNWRITTEN_BYTES_MAX};
 use crate::log::Log;
 use crate::producers::{Check, TransactionVersion, Verification};
 use crate::roll::Target;
 use crate::state::{BatchEnd, State};
+
+/// No segment holds a larger batch.
+const BATCH_BYTES_MAX: usize = (SEGMENT_BYTES_MAX - SEGMENT_OVERHEAD_BYTES) as usize;
 
 /// On whose behalf a batch is appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,15 @@ pub enum AppendAs {
         /// Epoch of the leader that appends.
         epoch: LeaderEpoch,
     },
+}
+
+/// How a batch that was checked comes to its place.
+#[derive(Clone, Copy)]
+enum Place {
+    /// It is given one: the log's end, under this epoch, with this largest timestamp.
+    Given(LeaderEpoch, i64),
+    /// It has one, in its header.
+    InHeader,
 }
 
 /// Where a batch went.
@@ -93,7 +105,22 @@ impl Log {
                 log_start_offset: state.start_offset,
             });
         }
-        self.put(state, batch, epoch, max_timestamp_ms)
+        self.put(state, batch, Place::Given(epoch, max_timestamp_ms))
+    }
+
+    /// Appends a batch byte for byte, at the offset and under the epoch in its header, as a follower does: its leader has decided on
+    /// it. Behind the log's end compaction may have left a gap.
+    ///
+    /// # Errors
+    /// The batch lies before the log's end, or the log takes no writes now. Nothing of it is then in the log.
+    pub fn append_replicated(&self, batch: &Batch<'_>) -> Result<Appended, AppendError> {
+        let state = self.state.borrow_mut();
+        state.check_writable(batch.leader_epoch(), batch.size_bytes(), BATCH_BYTES_MAX)?;
+        let (found, end) = (batch.base_offset(), state.end_offset);
+        if found < end {
+            return Err(AppendError::Misplaced { found, end });
+        }
+        self.put(state, batch, Place::InHeader)
     }
 
     /// Ends a producer's transaction; a producer without one is fenced all the same. `version` is that of the transaction.
@@ -115,7 +142,7 @@ impl Log {
         let AppendAs::Leader { epoch: leader_epoch } = how;
         state.check_append(&batch, leader_epoch)?;
         state.producers.check_marker(id, epoch, marker, version)?;
-        self.put(state, &batch, leader_epoch, batch.max_timestamp())
+        self.put(state, &batch, Place::Given(leader_epoch, batch.max_timestamp()))
     }
 
     /// Puts a batch that was checked at the log's end.
@@ -123,19 +150,24 @@ impl Log {
         &self,
         mut state: RefMut<'_, State>,
         batch: &Batch<'_>,
-        epoch: LeaderEpoch,
-        max_timestamp_ms: i64,
+        place: Place,
     ) -> Result<Appended, AppendError> {
         let now = now_ms();
         let log_start_offset = state.start_offset;
-        let base_offset = state.end_offset;
         let size_bytes = batch.size_bytes();
         let target = self.target(&mut state, size_bytes as u64, now)?;
         let chunk_bytes = self.reserve(&mut state, &target, size_bytes, now)?;
         if target.rolls {
             self.roll(&mut state, target.sequence, size_bytes as u64, now);
         }
-        let log_append_time_ms = state.config.log_append_time(now);
+        if let Place::InHeader = place {
+            state.end_offset = batch.base_offset();
+        }
+        let base_offset = state.end_offset;
+        let (epoch, max_timestamp_ms, log_append_time_ms) = match place {
+            Place::Given(epoch, max_ms) => (epoch, max_ms, state.config.log_append_time(now)),
+            Place::InHeader => (batch.leader_epoch(), batch.max_timestamp(), -1),
+        };
         let timestamp_ms = if log_append_time_ms >= 0 {
             log_append_time_ms
         } else {
@@ -143,6 +175,9 @@ impl Log {
         };
         let next_offset = base_offset + i64::from(batch.header().last_offset_delta.get()) + 1;
         state.tail.append(batch.bytes(), next_offset, |copy| {
+            if let Place::InHeader = place {
+                return;
+            }
             patch_position(copy, base_offset, epoch);
             if log_append_time_ms >= 0 {
                 patch_log_append_time(copy, log_append_time_ms);
@@ -225,17 +260,29 @@ impl Log {
 
 impl State {
     fn check_append(&self, batch: &Batch<'_>, epoch: LeaderEpoch) -> Result<(), AppendError> {
+        let mut limit_bytes = BATCH_BYTES_MAX;
+        // However small a topic's messages are to be, its transactions can end.
+        if !batch.is_control() {
+            limit_bytes = limit_bytes.min(self.config.max_message_bytes);
+        }
+        self.check_writable(epoch, batch.size_bytes(), limit_bytes)
+    }
+
+    /// Whether a batch of this epoch and size would be taken now.
+    fn check_writable(
+        &self,
+        epoch: LeaderEpoch,
+        size_bytes: usize,
+        limit_bytes: usize,
+    ) -> Result<(), AppendError> {
         if let Some(error) = &self.failed {
             return Err(error.clone().into());
         }
         if self.closing {
             return Err(LogError::Closed.into());
         }
-        let size_bytes = batch.size_bytes();
-        let mut limit_bytes = (SEGMENT_BYTES_MAX - SEGMENT_OVERHEAD_BYTES) as usize;
-        // However small a topic's messages are to be, its transactions can end.
-        if !batch.is_control() {
-            limit_bytes = limit_bytes.min(self.config.max_message_bytes);
+        if self.cutting > 0 {
+            return Err(AppendError::Backlog);
         }
         if size_bytes > limit_bytes {
             return Err(AppendError::TooLarge {
@@ -268,7 +315,7 @@ impl State {
         let segment = self.segments.back_mut().expect("the batch has a segment");
         let live = segment.live.as_mut().expect("the last segment is live");
         live.index.note(
-            Place {
+            index::Place {
                 offset,
                 position: target.position,
             },

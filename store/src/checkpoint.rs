@@ -21,7 +21,9 @@ use crate::producers::Producers;
 use crate::segment::SegmentId;
 
 const MAGIC: [u8; 8] = *b"TAUTCKPT";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// As today, without the number behind it.
+const VERSION_2: u32 = 2;
 /// The durable checkpoint.
 pub(crate) const FILE: &str = "checkpoint";
 /// The one of a clean shutdown.
@@ -97,6 +99,9 @@ pub(crate) struct Checkpoint {
     pub next_generation: u64,
     /// Recovery found damage that producers' sequences can't be followed across.
     pub read_only: bool,
+    /// Files behind the sealed segments with lower numbers were cut off the log. Behind all else in the file: format 2 has not got it.
+    #[serde(skip)]
+    pub live_from: u64,
 }
 
 /// What was found of a log's checkpoints.
@@ -111,7 +116,7 @@ pub(crate) enum Found {
 impl Checkpoint {
     /// The bytes of its file.
     pub fn to_file(&self) -> io::Result<Vec<u8>> {
-        let payload = postcard::to_stdvec(self).map_err(io::Error::other)?;
+        let payload = postcard::to_stdvec(&(self, self.live_from)).map_err(io::Error::other)?;
         Ok(atomic_file::seal(MAGIC, VERSION, &payload))
     }
 
@@ -152,6 +157,14 @@ fn read_one(path: &Path) -> io::Result<Found> {
     let bytes = fs::read(path)?;
     Ok(match atomic_file::unseal(MAGIC, &bytes) {
         Some((VERSION, payload)) => {
+            postcard::from_bytes(payload).map_or(Found::Damaged, |(checkpoint, live_from)| {
+                Found::Sound(Box::new(Checkpoint {
+                    live_from,
+                    ..checkpoint
+                }))
+            })
+        }
+        Some((VERSION_2, payload)) => {
             postcard::from_bytes(payload).map_or(Found::Damaged, |c| Found::Sound(Box::new(c)))
         }
         Some((checkpoint_v1::VERSION, payload)) => {
@@ -183,6 +196,7 @@ mod tests {
             cleaned_to: Offset(0),
             next_generation: 1,
             read_only: false,
+            live_from: 0,
         }
     }
 
@@ -219,6 +233,21 @@ mod tests {
         bytes[8] = 2;
         fs::write(dir.path().join(FILE), bytes).unwrap();
         assert!(matches!(Checkpoint::read(dir.path()).unwrap(), Found::Damaged));
+    }
+
+    #[test]
+    fn format_2_is_read_and_nothing_was_cut_off_its_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let payload = postcard::to_stdvec(&sample(4)).unwrap();
+        let bytes = atomic_file::seal(MAGIC, VERSION_2, &payload);
+        fs::write(dir.path().join(FILE), bytes).unwrap();
+        assert!(matches!(Checkpoint::read(dir.path()).unwrap(), Found::Sound(read) if *read == sample(4)));
+        let cut = Checkpoint {
+            live_from: 7,
+            ..sample(5)
+        };
+        write(&cut, dir.path(), Replace::Durably);
+        assert!(matches!(Checkpoint::read(dir.path()).unwrap(), Found::Sound(read) if *read == cut));
     }
 
     fn write(checkpoint: &Checkpoint, dir: &Path, how: Replace) {

@@ -86,6 +86,7 @@ pub(crate) fn read(payload: &[u8]) -> Option<Checkpoint> {
         cleaned_to: Offset(0),
         next_generation: 1,
         read_only: v1.read_only,
+        live_from: 0,
     })
 }
 

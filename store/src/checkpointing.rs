@@ -7,6 +7,7 @@ use std::io;
 use std::rc::Rc;
 
 use tautline_core::blocking;
+use tautline_core::ids::Offset;
 use tautline_core::sync::Signal;
 use tautline_core::task::{Queue, spawn};
 use tautline_core::time::now_ms;
@@ -124,6 +125,32 @@ impl Log {
 
     async fn write_checkpoint(&self, checkpoint: Checkpoint, how: Replace) -> Result<(), LogError> {
         self.flush().await?;
+        self.until_committed(checkpoint.end_offset).await?;
+        self.put_checkpoint(checkpoint, how).await
+    }
+
+    /// Waits until nothing below `end` can be cut off any more.
+    async fn until_committed(&self, end: Offset) -> Result<(), LogError> {
+        loop {
+            let moved = {
+                let state = self.state.borrow();
+                if !state.config.replicated || state.high_watermark >= end {
+                    return Ok(());
+                }
+                if let Some(error) = &state.failed {
+                    return Err(error.clone());
+                }
+                if state.cutting > 0 || state.closing {
+                    return Err(LogError::Cut);
+                }
+                self.appended.wait()
+            };
+            moved.await;
+        }
+    }
+
+    /// Writes a checkpoint of which all is durable.
+    pub(crate) async fn put_checkpoint(&self, checkpoint: Checkpoint, how: Replace) -> Result<(), LogError> {
         let (data, dir) = (self.shared.data.clone(), self.dir.path.clone());
         let faults = self.shared.options.faults.clone();
         let write = move || {
@@ -177,7 +204,7 @@ impl Log {
             return;
         }
         match self.checkpoint(how).await {
-            Ok(()) | Err(LogError::Closed | LogError::Damaged) => {}
+            Ok(()) | Err(LogError::Closed | LogError::Damaged | LogError::Cut) => {}
             Err(error) => {
                 tracing::warn!(log = %self.identity, %error, "no checkpoint; recovery will read more");
             }
@@ -208,7 +235,7 @@ impl Shared {
 }
 
 impl State {
-    fn snapshot(&self, log: &Log) -> Checkpoint {
+    pub(crate) fn snapshot(&self, log: &Log) -> Checkpoint {
         let (active, start_offset) = (self.active(), self.next_start());
         let mut epochs = self.epochs.clone();
         epochs.trim_start(start_offset);
@@ -245,6 +272,7 @@ impl State {
             cleaned_to: self.cleaned_to,
             next_generation: self.next_generation,
             read_only: matches!(self.failed, Some(LogError::Damaged)),
+            live_from: self.live_from,
         }
     }
 }

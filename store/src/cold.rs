@@ -85,7 +85,7 @@ impl Log {
 
     /// Where a reader goes on that found nothing in a segment from an offset on: where the next one begins; `None` at the end. If
     /// the segment was replaced meanwhile, what is behind it may be in the same file now: then the reader looks again where it is.
-    fn begin_behind(&self, id: SegmentId, offset: Offset) -> Option<Offset> {
+    pub(crate) fn begin_behind(&self, id: SegmentId, offset: Offset) -> Option<Offset> {
         let state = self.state.borrow();
         let at = state.segment_for(offset);
         match at.map(|at| state.segments[at].id()) {

@@ -62,6 +62,12 @@ pub struct LogConfig {
     pub max_compaction_lag_ms: i64,
     /// `min.cleanable.dirty.ratio`, in millionths: the log is cleaned when more of it is dirty.
     pub min_cleanable_dirty_millionths: u32,
+    /// Other nodes have a say in what it holds: what is above the high watermark may be cut off again ([`Log::truncate`]), so
+    /// checkpoints describe nothing of it; and what is above [`Log::settle`] is neither deleted nor cleaned.
+    ///
+    /// [`Log::truncate`]: crate::Log::truncate
+    /// [`Log::settle`]: crate::Log::settle
+    pub replicated: bool,
 }
 
 impl Default for LogConfig {
@@ -84,6 +90,7 @@ impl Default for LogConfig {
             min_compaction_lag_ms: 0,
             max_compaction_lag_ms: i64::MAX,
             min_cleanable_dirty_millionths: 500_000,
+            replicated: false,
         }
     }
 }

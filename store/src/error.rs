@@ -68,6 +68,9 @@ pub enum LogError {
     /// The log was closed or deleted.
     #[error("the log is closed")]
     Closed,
+    /// What a checkpoint was to describe is being cut off a replicated log: the next one describes what is left.
+    #[error("the end of the log is being cut off")]
+    Cut,
 }
 
 impl LogError {
@@ -75,7 +78,7 @@ impl LogError {
     pub fn error_code(&self) -> ErrorCode {
         match self {
             LogError::Io(_) | LogError::Damaged => ErrorCode::KafkaStorageError,
-            LogError::Closed => ErrorCode::NotLeaderOrFollower,
+            LogError::Closed | LogError::Cut => ErrorCode::NotLeaderOrFollower,
         }
     }
 }
@@ -131,6 +134,14 @@ pub enum AppendError {
     /// A compacted topic takes no record without a key, and none that can't be told from others.
     #[error("a compacted topic takes no record without a key")]
     Keys(KeyCheck),
+    /// A replicated batch that lies before the log's end.
+    #[error("the batch begins at {found}, the log ends at {end}")]
+    Misplaced {
+        /// Where the batch begins.
+        found: Offset,
+        /// Where the log ends.
+        end: Offset,
+    },
     /// Appended bytes wait for their write: wait for [`Log::room`](crate::Log::room) and try again.
     #[error("writes are behind")]
     Backlog,
@@ -159,6 +170,8 @@ impl AppendError {
             }
             AppendError::Keys(_) => ErrorCode::InvalidRecord,
             AppendError::DiskFull => ErrorCode::KafkaStorageError,
+            // Of a leader that is none any more.
+            AppendError::Misplaced { .. } => ErrorCode::NotLeaderOrFollower,
         }
     }
 }

@@ -134,8 +134,13 @@ impl Log {
             return Err(error);
         }
         self.flush().await?;
-        let dirty = self.state.borrow().dirty;
-        if dirty {
+        let (dirty, committed) = {
+            let state = self.state.borrow();
+            let committed = !state.config.replicated || state.high_watermark == state.end_offset;
+            (state.dirty, committed)
+        };
+        // What may be cut off is read again by the next start.
+        if dirty && committed {
             self.checkpoint(Replace::Lazily).await?;
         }
         self.fail(LogError::Closed);

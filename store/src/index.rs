@@ -112,6 +112,15 @@ impl SparseIndex {
         self.before(self.entries.partition_point(|e| self.place(e).offset <= offset))
     }
 
+    /// The last known batch at or before `offset`, and the largest timestamp of those before it in the segment, -1 for none.
+    pub fn with_timestamp_before(&self, offset: Offset) -> (Place, i64) {
+        let after = self.entries.partition_point(|e| self.place(e).offset <= offset);
+        match after.checked_sub(1).map(|i| &self.entries[i]) {
+            Some(entry) => (self.place(entry), entry.max_timestamp_before.get()),
+            None => (self.base, -1),
+        }
+    }
+
     /// The last known batch that begins at or before `position`, and at or before `offset`.
     pub fn at_or_before_position(&self, position: u64, offset: Offset) -> Place {
         self.before(self.entries.partition_point(|e| {

@@ -60,6 +60,11 @@ impl LeaderEpochs {
         Some(EpochEnd { epoch, end_offset })
     }
 
+    /// Forgets what begins at or behind the log's new end.
+    pub(crate) fn trim_end(&mut self, end: Offset) {
+        self.entries.retain(|&(_, first)| first < end);
+    }
+
     /// Forgets what lies wholly below the log's new start.
     pub(crate) fn trim_start(&mut self, start: Offset) {
         let after = self.entries.partition_point(|&(_, first)| first <= start);
@@ -110,7 +115,8 @@ mod tests {
 
     #[test]
     fn trimming_keeps_the_epoch_of_the_edge() {
-        let mut epochs = epochs(&[(2, 10), (4, 20), (7, 60)]);
+        let mut epochs = epochs(&[(2, 10), (4, 20), (7, 60), (8, 70)]);
+        epochs.trim_end(Offset(70));
         epochs.trim_start(Offset(30));
         assert_eq!(
             epochs.entries(),

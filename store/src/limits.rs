@@ -72,6 +72,9 @@ pub const CHUNK_AHEAD_BYTES: usize = 64 << 10;
 /// Bytes one read takes from a file, unless its first batch alone is larger.
 pub const COLD_READ_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes read at once to find producers as they were before a log's end was cut.
+pub const CUT_BYTES_MAX: usize = 256 << 10;
+
 /// Bytes whose checksums a cold read compares before others have their turn on the core.
 pub const VERIFY_STEP_BYTES: usize = 64 << 10;
 

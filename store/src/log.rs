@@ -5,9 +5,10 @@
 //! - [`Log::committed`] resolves with `Ok` only when the bytes are on stable storage (`flush.messages` = 1, the default), or at
 //!   once where the topic was told to be relaxed; [`Metrics::unsynced_acks`](crate::Metrics) counts the latter.
 //! - start offset <= last stable offset <= high watermark <= end offset; each is an exclusive bound, and all but the end grow
-//!   only.
+//!   only (a replicated log may begin anew at a later offset).
 //! - A transaction is decided by its marker alone, and no record of it gets behind that (`producers/`).
 //! - After a failed write nothing that was not acknowledged is ever acknowledged, and the log takes no more writes.
+//! - The end of a replicated log is cut on request, never below the high watermark, and what was cut does not come back (`cut.rs`).
 //! - What a reader gets are whole batches, byte for byte as they were appended.
 //!
 //! This file has what can be asked of it; `append.rs`, `writer.rs`, `read.rs`, `retention.rs` and `recovery.rs`
@@ -121,6 +122,13 @@ impl Log {
             drop(state);
             self.appended.notify_all();
         }
+    }
+
+    /// All replicas of a replicated log have what is below, or need no more of it than a copy has: deleting and cleaning may go so
+    /// far. Never back.
+    pub fn settle(&self, below: Offset) {
+        let mut state = self.state.borrow_mut();
+        state.settled = state.settled.max(below);
     }
 
     /// Rings when there may be more to read: the high watermark or the start offset has moved, or the log is closed.

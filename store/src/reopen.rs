@@ -33,6 +33,7 @@ impl Log {
         let config = self.config();
         let (data, identity, dir) = (self.shared.data.clone(), self.identity.clone(), self.dir.clone());
         let (index_interval_bytes, relaxed) = (config.index_interval_bytes, config.is_relaxed());
+        let replicated = config.replicated;
         let path = dir.path.clone();
         let recover = move || {
             // What was written and not synced is about to count as durable.
@@ -45,6 +46,7 @@ impl Log {
                 dir: &dir,
                 index_interval_bytes,
                 relaxed,
+                replicated,
                 trust_checkpoint,
                 synced,
                 now_ms: now_ms(),
@@ -62,6 +64,7 @@ impl Log {
         reopened.next_generation = reopened.next_generation.max(state.next_generation);
         reopened.segments_replaced = state.segments_replaced + 1;
         reopened.prepare_failed_ms = 1;
+        reopened.settled = state.settled;
         *state = reopened;
         tracing::info!(log = %self.identity, end = %state.end_offset, "the log goes on after the disk was full");
         drop(state);

@@ -134,7 +134,7 @@ impl State {
 
     /// How many sealed segments lie wholly before the start.
     fn dead_segments(&self) -> usize {
-        self.dead_before(self.start_offset).count()
+        self.dead_before(self.start_offset.min(self.settled)).count()
     }
 
     fn dead_before(&self, start: Offset) -> impl Iterator<Item = &Segment> {
@@ -167,7 +167,7 @@ impl State {
             limit if limit >= 0 => self.size_bytes().saturating_sub(limit as u64),
             _ => 0,
         };
-        let (stable, mut start) = (self.last_stable_offset(), None);
+        let (stable, mut start) = (self.last_stable_offset().min(self.settled), None);
         let settled = |s: &Segment| s.live.is_none() && s.end_offset <= stable;
         for (at, segment) in self.segments.iter().enumerate().take_while(|(_, s)| settled(s)) {
             let by_size = segment.size_bytes() <= surplus && segment.size_bytes() > 0;

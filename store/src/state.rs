@@ -43,6 +43,8 @@ pub(crate) struct State {
     /// What retention or DeleteRecords asked for: the start offset of the next checkpoint, and the log's once that is on stable storage.
     pub wanted_start: Offset,
     pub high_watermark: Offset,
+    /// Nothing at or above is deleted or cleaned.
+    pub settled: Offset,
     pub end_offset: Offset,
     pub written_end: Offset,
     pub durable_end: Offset,
@@ -52,6 +54,8 @@ pub(crate) struct State {
     pub segments: VecDeque<Segment>,
     pub next: Option<NextSegment>,
     pub next_sequence: u64,
+    /// See [`Checkpoint::live_from`](crate::checkpoint::Checkpoint).
+    pub live_from: u64,
     pub tail: Tail,
     pub unwritten: VecDeque<BatchEnd>,
     pub unwritten_bytes: u64,
@@ -63,6 +67,8 @@ pub(crate) struct State {
     pub producers: Producers,
     pub failed: Option<LogError>,
     pub closing: bool,
+    /// How many want the log's end cut off: whoever waits for it to be committed gives up.
+    pub cutting: usize,
     pub damage: Vec<Damage>,
     /// Compaction has seen all below.
     pub cleaned_to: Offset,
@@ -118,6 +124,8 @@ impl State {
                 file: FileState::Closed,
             },
         });
+        // Of a replicated log its replica knows; nobody has asked it yet.
+        let settled = Offset(if config.replicated { 0 } else { i64::MAX });
         let mut producers = r.producers;
         producers.high_watermark(r.high_watermark);
         State {
@@ -126,6 +134,7 @@ impl State {
             durable_start: r.durable_start,
             wanted_start: r.start_offset,
             high_watermark: r.high_watermark,
+            settled,
             end_offset: r.end_offset,
             written_end: r.end_offset,
             durable_end: r.end_offset,
@@ -133,6 +142,7 @@ impl State {
             segments,
             next,
             next_sequence: r.next_sequence,
+            live_from: r.live_from,
             tail,
             unwritten: VecDeque::new(),
             unwritten_bytes: 0,
@@ -143,6 +153,7 @@ impl State {
             producers,
             failed: r.read_only.then_some(LogError::Damaged),
             closing: false,
+            cutting: 0,
             damage: r.damage,
             cleaned_to: r.cleaned_to,
             next_generation: r.next_generation,

@@ -91,17 +91,20 @@ impl Store {
         let dir = LogDir { path };
         let (data, job_identity, job_dir) = (self.shared.data.clone(), identity.clone(), dir.clone());
         let (index_interval_bytes, relaxed) = (config.index_interval_bytes, config.is_relaxed());
+        let replicated = config.replicated;
         let recover = move || {
             let (identity, dir) = (&job_identity, &job_dir);
             // Opening the data directory has synced what is in it.
             let synced = data.is_first_open(&dir.path);
-            let trust_checkpoint = data.clean_start() && synced;
+            // A replicated log's may end before the log does.
+            let trust_checkpoint = data.clean_start() && synced && !replicated;
             Recovery {
                 data: &data,
                 identity,
                 dir,
                 index_interval_bytes,
                 relaxed,
+                replicated,
                 trust_checkpoint,
                 synced,
                 now_ms: now_ms(),

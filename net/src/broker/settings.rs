@@ -62,5 +62,6 @@ pub fn log_config(topic: &TopicImage, settings: &TopicSettings) -> LogConfig {
         min_compaction_lag_ms: settings.min_compaction_lag_ms,
         max_compaction_lag_ms: settings.max_compaction_lag_ms,
         min_cleanable_dirty_millionths: settings.min_cleanable_dirty_millionths,
+        replicated: false,
     }
 }

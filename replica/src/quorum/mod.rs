@@ -51,12 +51,13 @@
 //!
 //! # What a host must bring
 //!
-//! Of `store/`: an append of batches with the epoch and offset that are in their header (followers); a cut of the log's end that
-//! is never below what was settled, together with its indexes, producers and epochs (`TruncateLog`); a log that is emptied and begins
-//! at an offset (`ResetLog`), with the producers' snapshot of there, which a copy must bring along; the list of descriptors
-//! behind an offset at recovery; bounds for retention and compaction; batches by base offset for followers, from the tail cache
-//! or cold; and the journal: one file a shard with checkpoints, each [`Write`] a checksummed record. A torn tail of
-//! either file is cut. A log whose journal is gone is not cut but refused, and copied from the quorum.
+//! Of `store/`, there already, for a log that is told that it is replicated: `Log::append_replicated` ([`Write::Append`]),
+//! `Log::truncate` ([`Write::TruncateLog`]), `Log::reset` ([`Write::ResetLog`]), `Log::batch_heads` for [`merge`], `Log::settle` for
+//! [`Event::Settled`], reads by offset for followers.
+//!
+//! Of `store/`, missing: the snapshot of the producers that a copy must bring along to a log that is reset; and the journal: one file
+//! a shard with checkpoints, each [`Write`] a checksummed record. A torn tail of it is cut. A log whose journal is gone is not cut but
+//! refused, and copied from the quorum.
 //!
 //! Of `net/`: a task a shard that turns its [`Node`] with the poller; connections core to core that send a frame and its batches in
 //! one vectored send, and check [`BatchDescriptor::check`] before [`Node::receive`]; `high_watermark` moved by

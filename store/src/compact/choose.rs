@@ -37,7 +37,7 @@ impl State {
     /// The part of the log that can be cleaned: whole segments that take no more batches, decided and below the high watermark,
     /// whose records are old enough. `None` if all of it is clean.
     pub(super) fn cleanable(&self, now: i64) -> Option<Cleanable> {
-        let stable = self.last_stable_offset();
+        let stable = self.last_stable_offset().min(self.settled);
         let dirty_from = match self.cleaned_to.max(self.start_offset) {
             clean if clean <= self.end_offset => clean,
             // The log ends before: what was noted is not of this log.

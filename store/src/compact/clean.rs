@@ -48,8 +48,8 @@ pub(crate) struct Cleaning {
     not_before_ms: Cell<i64>,
 }
 
-/// Held while a log is cleaned.
-struct Turn<'a>(&'a Cleaning);
+/// Held while a log is cleaned, or shall not be.
+pub(crate) struct Turn<'a>(&'a Cleaning);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
@@ -64,6 +64,14 @@ impl Cleaning {
         while self.under_way.get() {
             self.over.wait().await;
         }
+    }
+
+    /// Waits until the log is not being cleaned, and keeps it so.
+    pub async fn hold(&self) -> Turn<'_> {
+        while self.under_way.replace(true) {
+            self.over.wait().await;
+        }
+        Turn(self)
     }
 
     /// Whether the last cleaning failed not long ago.

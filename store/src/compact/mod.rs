@@ -43,7 +43,7 @@ mod transactions;
 mod walk;
 
 pub use clean::Cleaned;
-pub(crate) use clean::Cleaning;
+pub(crate) use clean::{Cleaning, Turn};
 pub(crate) use cleaner::start;
 pub use fault::CleanError;
 pub use keys::{KeyCheck, check_keys};

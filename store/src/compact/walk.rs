@@ -164,7 +164,7 @@ impl<'a> Walk<'a> {
 
     fn has_ended(&self) -> bool {
         let state = self.log.state.borrow();
-        state.failed.is_some() || state.closing || !state.config.compact
+        state.failed.is_some() || state.closing || state.cutting > 0 || !state.config.compact
     }
 
     fn pass(&self) -> &Pass {

@@ -97,7 +97,8 @@ impl Recovery<'_> {
     }
 
     /// Segments below those of the checkpoint, and between them, were deleted or replaced by cleaned ones: their files follow. So
-    /// do cleaned files that did not make it into a checkpoint: what they would have replaced is still there.
+    /// do cleaned files that did not make it into a checkpoint: what they would have replaced is still there; and files that were
+    /// cut off the log's end.
     pub(super) fn remove_leftovers(
         &self,
         files: &mut Vec<SegmentId>,
@@ -111,6 +112,7 @@ impl Recovery<'_> {
         let active = checkpoint.active.as_ref().map(|a| a.sequence);
         let behind_last = || listed.last().map(|last| last.sequence + 1);
         let scan_from = active.or_else(behind_last).unwrap_or(0);
+        let scan_from = scan_from.max(checkpoint.live_from);
         self.keep(files, |id| {
             id.sequence >= scan_from && !id.is_cleaned() || listed.binary_search(&id).is_ok()
         })

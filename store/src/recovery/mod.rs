@@ -37,6 +37,8 @@ pub(crate) struct Recovery<'a> {
     pub dir: &'a LogDir,
     pub index_interval_bytes: u64,
     pub relaxed: bool,
+    /// See [`LogConfig::replicated`](crate::LogConfig): batches may lie behind gaps, which compaction has left in the leader's log.
+    pub replicated: bool,
     /// The last shutdown was clean: the log ends where its checkpoint says.
     pub trust_checkpoint: bool,
     /// All that is found is on stable storage: the filesystem was synced since it was last written.
@@ -61,6 +63,7 @@ pub(crate) struct Recovered {
     pub cleaned_to: Offset,
     pub next_generation: u64,
     pub read_only: bool,
+    pub live_from: u64,
     /// When its newest file was last written.
     pub last_append_ms: i64,
     pub generation: u64,
@@ -133,6 +136,7 @@ impl Recovery<'_> {
             cleaned_to: Offset(0),
             next_generation: files.iter().map(|file| file.generation).max().unwrap_or(0) + 1,
             read_only: false,
+            live_from: 0,
         }
     }
 
@@ -163,6 +167,7 @@ impl From<Checkpoint> for Recovered {
             cleaned_to: checkpoint.cleaned_to,
             next_generation: checkpoint.next_generation,
             read_only: checkpoint.read_only,
+            live_from: checkpoint.live_from,
             last_append_ms: 0,
             generation: checkpoint.generation,
             dirty: false,

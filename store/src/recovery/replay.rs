@@ -67,6 +67,7 @@ impl Recovery<'_> {
             now_ms: self.now_ms,
             max_timestamp_ms: -1,
             any_offset: fresh,
+            gaps: self.replicated,
             aborted: Vec::new(),
         };
         for (n, &id) in to_scan.iter().enumerate() {
@@ -191,6 +192,7 @@ impl Recovery<'_> {
                 known_durable: start,
                 next_base,
                 relaxed: self.relaxed,
+                gaps: self.replicated,
             };
             match judge(scanner, &current.header, &end, replay)? {
                 Verdict::End => return Ok(()),

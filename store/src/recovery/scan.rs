@@ -35,6 +35,8 @@ pub(super) struct Replay {
     pub max_timestamp_ms: i64,
     /// Nothing is known: the first batch says where the log begins.
     pub any_offset: bool,
+    /// Batches may lie behind gaps of offsets.
+    pub gaps: bool,
     /// Aborted transactions whose markers the segment being read has.
     pub aborted: Vec<Aborted>,
 }
@@ -148,7 +150,7 @@ impl Drop for Scanner {
 
 impl Replay {
     fn follows(&self, batch: &Batch<'_>) -> bool {
-        batch.base_offset() == self.expected && self.may_follow(batch)
+        (self.gaps || batch.base_offset() == self.expected) && self.may_follow(batch)
     }
 
     /// As [`Replay::follows`], in a file from which compaction has taken batches.

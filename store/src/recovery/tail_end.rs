@@ -55,6 +55,8 @@ pub(super) struct End {
     pub next_base: Option<Offset>,
     /// Whether the log was written without waiting for the disk.
     pub relaxed: bool,
+    /// Whether the next segment may begin behind a gap of offsets.
+    pub gaps: bool,
 }
 
 /// What to make of the place where a segment's sound batches end.
@@ -92,6 +94,7 @@ impl Rest<'_> {
             position,
             known_durable,
             next_base,
+            gaps,
             ..
         } = *end;
         let proven = self
@@ -104,10 +107,12 @@ impl Rest<'_> {
         if position < proven {
             return Verdict::Damaged { resume: sound };
         }
-        if next_base == Some(replay.expected) {
+        let clean = self.ends_cleanly_at(position);
+        // A sealed file ends with its data.
+        let whole = clean || position == self.base + self.bytes.len() as u64;
+        if next_base == Some(replay.expected) || gaps && whole && next_base.is_some() {
             return Verdict::End;
         }
-        let clean = self.ends_cleanly_at(position);
         match sound {
             Some(place)
                 if next_base.is_some()
