@@ -1,6 +1,12 @@
 //! Cutting off the end of a replicated log, where its replica and its leader's do not agree, or beginning it anew behind what a copy
 //! leaves out.
 //!
+//! ```text
+//!   before   | 3 sealed | 4 sealed | 5 live |  6 made ahead     high watermark in 4, live_from 0
+//!                             ^ end
+//!   after    | 3 sealed | 4 sealed, ends there |  7 is next     live_from 7: files 5 and 6 are not of the log any more
+//! ```
+//!
 //! A checkpoint does it: the one that ends where the log is to end takes the place of the last, durably, and that moment decides.
 //! Files that it does not name go afterwards, by the next start if need be; every later one has a higher number
 //! ([`Checkpoint::live_from`]). The log goes on in a new segment. Producers as of the new end come from the checkpoint before,

@@ -466,12 +466,6 @@ impl Life {
     }
 }
 
-/// `PROPTEST_CASES` for a long run.
-fn cases() -> u32 {
-    let cases = std::env::var("PROPTEST_CASES").ok();
-    cases.and_then(|n| n.parse().ok()).unwrap_or(32)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 300, ..ProptestConfig::default() })]
 

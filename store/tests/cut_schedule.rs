@@ -298,14 +298,6 @@ fn run(segment_bytes: u64, relaxed: bool, lives: Vec<(Vec<Op>, End)>) {
     disk.live(move |life| async move { model.check(&life, true).await });
 }
 
-/// `PROPTEST_CASES` for a long run.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(32)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 200, ..ProptestConfig::default() })]
 

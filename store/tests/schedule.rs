@@ -169,14 +169,6 @@ async fn step(life: &Life, op: Op, model: &mut Model) {
     }
 }
 
-/// `PROPTEST_CASES` for a long run.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(32)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 200, ..ProptestConfig::default() })]
 

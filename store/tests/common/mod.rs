@@ -96,6 +96,12 @@ impl Disk {
     }
 }
 
+/// How many random schedules a test tries: `PROPTEST_CASES` for a long run.
+pub fn cases() -> u32 {
+    let cases = std::env::var("PROPTEST_CASES").ok();
+    cases.and_then(|n| n.parse().ok()).unwrap_or(32)
+}
+
 /// What takes longer hangs.
 pub const HANGS: std::time::Duration = std::time::Duration::from_secs(120);
 
